@@ -1,0 +1,238 @@
+/* itemcache--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION itemcache" to load this file. \quit
+
+--
+-- Attaching tables
+--
+
+CREATE FUNCTION track()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'itemcache_track'
+LANGUAGE C;
+COMMENT ON FUNCTION track() IS
+'trigger by which a table is attached to the cache; made by attach(), not by hand';
+
+CREATE FUNCTION attach(relation regclass, preload boolean DEFAULT true,
+					   cache_new boolean DEFAULT true)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_attach'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION attach(regclass, boolean, boolean) IS
+'start caching a table, or change its options and repair what was disabled';
+
+CREATE FUNCTION detach(relation regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_detach'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION detach(regclass) IS
+'stop caching a table and drop its items from the cache';
+
+CREATE FUNCTION clear(relation regclass DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_clear'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION clear(regclass) IS
+'drop the cached items of a table (its owner) or of all tables (superusers only); costs nothing but speed';
+
+CREATE FUNCTION preload(relation regclass)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'itemcache_preload'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION preload(regclass) IS
+'load a table into the cache now; returns the number of items loaded';
+
+--
+-- Lookups
+--
+
+CREATE FUNCTION get(row_type anyelement, key bigint)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION get(anyelement, bigint) IS
+'the row of a table with this primary key, as the table''s row type, or NULL';
+
+CREATE FUNCTION get(row_type anyelement, key text)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION get(anyelement, text) IS
+'the row of a table with this primary key, given as text of any key type';
+
+CREATE FUNCTION get(row_type anyelement, key uuid)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION get(anyelement, uuid) IS
+'the row of a table with this primary key';
+
+CREATE FUNCTION get(row_type anyelement, key record)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION get(anyelement, record) IS
+'the row of a table with this primary key of several columns, in the key''s order';
+
+CREATE FUNCTION get_many(row_type anyelement, keys bigint[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION get_many(anyelement, bigint[]) IS
+'the rows with these primary keys, one for each key, in their order; a row of NULLs where there is none';
+
+CREATE FUNCTION get_many(row_type anyelement, keys text[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION get_many(anyelement, text[]) IS
+'the rows with these primary keys, given as text of any key type';
+
+CREATE FUNCTION get_many(row_type anyelement, keys uuid[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION get_many(anyelement, uuid[]) IS
+'the rows with these primary keys';
+
+CREATE FUNCTION get_many(row_type anyelement, keys record[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION get_many(anyelement, record[]) IS
+'the rows with these primary keys of several columns';
+
+--
+-- What it does
+--
+
+CREATE FUNCTION stats_get(
+	OUT memory bigint,
+	OUT memory_used bigint,
+	OUT items bigint,
+	OUT capacity bigint,
+	OUT partitions integer,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT bypasses bigint,
+	OUT fills bigint,
+	OUT refused bigint,
+	OUT publishes bigint,
+	OUT removals bigint,
+	OUT evictions bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'itemcache_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION stats_get() IS
+'the row of the view itemcache.stats';
+REVOKE ALL ON FUNCTION stats_get() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stats_get() TO pg_monitor;
+
+CREATE VIEW stats AS
+SELECT s.*,
+	   round(s.hits::numeric / nullif(s.hits + s.misses + s.bypasses, 0), 4) AS hit_ratio
+FROM stats_get() s;
+COMMENT ON VIEW stats IS 'the cache as a whole: one row';
+COMMENT ON COLUMN stats.memory IS 'bytes of shared memory the cache takes, all in all (itemcache.memory)';
+COMMENT ON COLUMN stats.memory_used IS 'bytes of it that hold cached items';
+COMMENT ON COLUMN stats.items IS 'items cached now';
+COMMENT ON COLUMN stats.capacity IS 'most items there can be (itemcache.max_items, or worked out from the memory)';
+COMMENT ON COLUMN stats.partitions IS 'parts of the cache that are written independently of each other';
+COMMENT ON COLUMN stats.hits IS 'lookups answered from the cache';
+COMMENT ON COLUMN stats.misses IS 'lookups that found nothing usable in the cache and read the table';
+COMMENT ON COLUMN stats.bypasses IS 'lookups that had to read the table: own uncommitted writes, SERIALIZABLE, row-level security, itemcache.enabled off, standby';
+COMMENT ON COLUMN stats.fills IS 'items cached after they were read from a table';
+COMMENT ON COLUMN stats.refused IS 'rows read but not cached because they were being changed';
+COMMENT ON COLUMN stats.publishes IS 'items cached by the transactions that wrote them';
+COMMENT ON COLUMN stats.removals IS 'keys removed by the transactions that wrote them';
+COMMENT ON COLUMN stats.evictions IS 'items evicted to make room';
+COMMENT ON COLUMN stats.hit_ratio IS 'hits among all lookups';
+
+CREATE FUNCTION tables_get(
+	OUT relid regclass,
+	OUT leaf_of regclass,
+	OUT state text,
+	OUT served boolean,
+	OUT preload boolean,
+	OUT cache_new boolean,
+	OUT items bigint,
+	OUT bytes bigint,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT bypasses bigint,
+	OUT fills bigint,
+	OUT refused bigint,
+	OUT publishes bigint,
+	OUT removals bigint,
+	OUT evictions bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'itemcache_tables'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION tables_get() IS
+'the rows of the view itemcache.tables';
+
+CREATE VIEW tables AS
+SELECT t.*,
+	   round(t.hits::numeric / nullif(t.hits + t.misses + t.bypasses, 0), 4) AS hit_ratio
+FROM tables_get() t;
+COMMENT ON VIEW tables IS 'the attached tables of this database, and the leaves of those that are partitioned';
+COMMENT ON COLUMN tables.relid IS 'the table';
+COMMENT ON COLUMN tables.leaf_of IS 'the topmost partitioned table it is a leaf of, if it is one';
+COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead';
+COMMENT ON COLUMN tables.served IS 'whether lookups are answered from the cache';
+COMMENT ON COLUMN tables.preload IS 'whether it is loaded at start-up';
+COMMENT ON COLUMN tables.cache_new IS 'whether new rows are cached as they are inserted';
+COMMENT ON COLUMN tables.items IS 'items cached now; of a partitioned table: of its leaves together, and so with all counts';
+COMMENT ON COLUMN tables.bytes IS 'bytes these items take';
+COMMENT ON COLUMN tables.hits IS 'lookups answered from the cache';
+COMMENT ON COLUMN tables.misses IS 'lookups that found nothing usable in the cache and read the table';
+COMMENT ON COLUMN tables.bypasses IS 'lookups that had to read the table';
+COMMENT ON COLUMN tables.fills IS 'items cached after they were read from the table';
+COMMENT ON COLUMN tables.refused IS 'rows read but not cached because they were being changed';
+COMMENT ON COLUMN tables.publishes IS 'items cached by the transactions that wrote them';
+COMMENT ON COLUMN tables.removals IS 'keys removed by the transactions that wrote them';
+COMMENT ON COLUMN tables.evictions IS 'items evicted to make room';
+COMMENT ON COLUMN tables.hit_ratio IS 'hits among all lookups';
+
+CREATE FUNCTION preload_progress_get(
+	OUT datid oid,
+	OUT datname name,
+	OUT relid oid,
+	OUT relation text,
+	OUT state text,
+	OUT workers integer,
+	OUT blocks_total bigint,
+	OUT blocks_done bigint,
+	OUT items_loaded bigint,
+	OUT started_at timestamptz,
+	OUT finished_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'itemcache_preload_progress'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION preload_progress_get() IS
+'the rows of the view itemcache.preload_progress';
+REVOKE ALL ON FUNCTION preload_progress_get() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION preload_progress_get() TO pg_monitor;
+
+CREATE VIEW preload_progress AS
+SELECT p.*,
+	   round(100.0 * p.blocks_done / nullif(p.blocks_total, 0), 1) AS percent
+FROM preload_progress_get() p;
+COMMENT ON VIEW preload_progress IS 'how far the start-up loader has come, a row for each table, of all databases';
+COMMENT ON COLUMN preload_progress.datid IS 'the database';
+COMMENT ON COLUMN preload_progress.datname IS 'its name';
+COMMENT ON COLUMN preload_progress.relid IS 'the table (a leaf, of partitioned tables)';
+COMMENT ON COLUMN preload_progress.relation IS 'its name, with schema';
+COMMENT ON COLUMN preload_progress.state IS '"loading", "done", "full" (the cache was full), "stopped" (by a setting or shutdown), "skipped" (dropped, altered, locked or detached meanwhile) or "failed" (see the server log)';
+COMMENT ON COLUMN preload_progress.workers IS 'workers loading it now';
+COMMENT ON COLUMN preload_progress.blocks_total IS 'blocks the table had when loading began';
+COMMENT ON COLUMN preload_progress.blocks_done IS 'blocks read';
+COMMENT ON COLUMN preload_progress.items_loaded IS 'items cached from them';
+COMMENT ON COLUMN preload_progress.started_at IS 'when loading began';
+COMMENT ON COLUMN preload_progress.finished_at IS 'when it ended';
+COMMENT ON COLUMN preload_progress.percent IS 'blocks read, of all, in percent';
+
+GRANT USAGE ON SCHEMA itemcache TO PUBLIC;
+GRANT SELECT ON stats, preload_progress TO pg_monitor;
+GRANT SELECT ON tables TO PUBLIC;

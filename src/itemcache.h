@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * itemcache.h
+ *	  Settings, and what every file of the extension shares.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_H
+#define ITEMCACHE_H
+
+/* The extension's name, which is also its schema's and its trigger's. */
+#define ITEMCACHE_NAME		"itemcache"
+
+/* The C symbol of the trigger function, by which a trigger is known as ours. */
+#define ITEMCACHE_TRIGGER_SYMBOL "itemcache_track"
+
+/* Settings; sizes in kB as their GUCs have them. */
+extern int	itemcache_memory;			/* kB, postmaster */
+extern int	itemcache_max_items;		/* postmaster; 0: from memory */
+extern int	itemcache_max_item_size;	/* kB, sighup */
+extern bool itemcache_preload_enabled;	/* sighup */
+extern int	itemcache_preload_workers;	/* sighup */
+extern bool itemcache_enabled;			/* user */
+extern bool itemcache_transparent;		/* user */
+extern bool itemcache_async_put;		/* user */
+
+/*
+ * Raise ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE unless the library was
+ * loaded by shared_preload_libraries.  First thing in every SQL function but
+ * the trigger.
+ */
+extern void RequirePreloaded(void);
+
+#endif							/* ITEMCACHE_H */

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.h
+ *	  One item or a batch of items by key: from the cache, else from the
+ *	  table, which fills the cache.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_LOOKUP_H
+#define ITEMCACHE_LOOKUP_H
+
+#include "relation.h"
+#include "utils/snapshot.h"
+
+/* How many keys LookupItems() handles at a time. */
+#define LOOKUP_BATCH	64
+
+/*
+ * Look up items of "relation" (plain or partitioned, with ItemRelationForRead
+ * called since the snapshot was taken).  keys[i] is an array of
+ * relation->shape->nkeys non-null values of the key columns' types, or NULL
+ * for a key that cannot exist.  results[i] is set to a composite datum of the
+ * relation's row type, allocated in the current memory context, or NULL where
+ * there is no row.
+ *
+ * "read_table": row security is in force, read the table through a planned
+ * query.  Privileges have been checked by the caller.
+ *
+ * At most LOOKUP_BATCH keys.
+ */
+extern void LookupItems(ItemRelation *relation, Snapshot snapshot,
+						bool read_table, int nkeys, Datum *const *keys,
+						HeapTupleHeader *results);
+
+#endif							/* ITEMCACHE_LOOKUP_H */

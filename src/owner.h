@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner.h
+ *	  Who owns the items of the store: one shared slot for each cached table.
+ *
+ * An owner is named by a 64-bit key that this layer does not interpret
+ * (database and table OID), and has an epoch.  An epoch is made of a value
+ * of one cluster-wide counter, never reused, and of the owner's number in
+ * its low OWNER_BITS bits; an item is reachable only under its owner's
+ * current epoch.  Giving a slot to another key changes the epoch, so what
+ * was remembered of the old owner can only miss.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_OWNER_H
+#define ITEMCACHE_OWNER_H
+
+#include "port/atomics.h"
+
+#define OWNER_BITS			16
+#define OWNER_NONE			(-1)
+#define EPOCH_NONE			UINT64CONST(0)
+#define EpochOwner(epoch)	((int) ((epoch) & ((UINT64CONST(1) << OWNER_BITS) - 1)))
+
+/* What is counted for each table; see stats.h for who counts. */
+typedef enum CounterKind
+{
+	COUNT_HITS,					/* lookups answered from the cache */
+	COUNT_MISSES,				/* lookups that looked and had to read the table */
+	COUNT_BYPASSES,				/* lookups that did not look: own writes,
+								 * SERIALIZABLE, row security, standby ... */
+	COUNT_FILLS,				/* items cached after a table read */
+	COUNT_PUBLISHES,			/* items cached by the transaction that wrote them */
+	COUNT_REMOVALS,				/* keys removed because they were written */
+	COUNT_REFUSED,				/* fills refused: the row was being changed */
+	COUNTER_KINDS
+} CounterKind;
+
+/*
+ * The first cache line is read by every lookup and written only by DDL and
+ * when the slot changes hands; the second is written by fills and evictions.
+ */
+typedef struct Owner
+{
+	pg_atomic_uint64 key;		/* written under OwnerLock; read without */
+	pg_atomic_uint64 epoch;		/* EPOCH_NONE while the slot is free; written
+								 * under OwnerLock, read without */
+	char		pad1[PG_CACHE_LINE_SIZE - 2 * sizeof(uint64)];
+
+	pg_atomic_uint64 items;		/* of the current epoch; may be off by writes
+								 * that were in flight when the epoch moved */
+	pg_atomic_uint64 bytes;		/* what these items take in the rings */
+	pg_atomic_uint64 evictions;
+	pg_atomic_uint64 counters[COUNTER_KINDS];	/* folded here by backends that
+												 * gave up their line */
+	char		pad2[PG_CACHE_LINE_SIZE - (3 + COUNTER_KINDS) * sizeof(uint64)];
+} Owner;
+
+/* Shared memory: bytes wanted for "memory" bytes in all, and the lay-out. */
+extern Size OwnerShmemSize(Size memory);
+extern void OwnerShmemInit(Size memory, bool found);
+
+/* How many slots there are, and slot "number" (0 <= number < OwnerCount()). */
+extern int	OwnerCount(void);
+extern Owner *OwnerSlot(int number);
+
+/*
+ * Number of the slot of "key", or OWNER_NONE.  Takes no lock; may be called
+ * from an invalidation callback.
+ */
+extern int	OwnerFind(uint64 key);
+
+/*
+ * Number of the slot of "key", which is made if there is none.  When the set
+ * the key belongs to is full, the owner in it with the fewest items loses its
+ * slot (and so its items).  Takes OwnerLock; never fails.
+ */
+extern int	OwnerMake(uint64 key);
+
+/*
+ * The current epoch of slot "number" if it still belongs to "key", else
+ * EPOCH_NONE.  Takes no lock.
+ */
+static inline uint64 OwnerEpoch(int number, uint64 key);
+
+/*
+ * Give owner "key" a new epoch: every item it has becomes unreachable, and
+ * every fill that began before is refused.  Nothing to do when it has no
+ * slot.  Takes OwnerLock.
+ */
+extern void OwnerMoveEpoch(uint64 key);
+
+/* The same for every owner whose key agrees with "key" in the bits of "mask". */
+extern void OwnerMoveEpochs(uint64 key, uint64 mask);
+
+/*
+ * How often any epoch moved while its owner had items: tells the store that
+ * its rings hold garbage its own accounts still call live.
+ */
+extern uint64 OwnerGarbageGeneration(void);
+
+/* in owner.c; exposed for OwnerEpoch and the store's own hot path */
+extern Owner *OwnerSlots;
+
+static inline uint64
+OwnerEpoch(int number, uint64 key)
+{
+	Owner	   *owner = &OwnerSlots[number];
+	uint64		epoch;
+
+	epoch = pg_atomic_read_u64(&owner->epoch);
+	pg_read_barrier();
+	if (pg_atomic_read_u64(&owner->key) != key)
+		return EPOCH_NONE;
+	return epoch;
+}
+
+#endif							/* ITEMCACHE_OWNER_H */

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.h
+ *	  What this backend knows of a relation: whether it is attached and can
+ *	  be served, the shape of its rows, its owner slot in the store.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_RELATION_H
+#define ITEMCACHE_RELATION_H
+
+#include "item.h"
+#include "owner.h"
+#include "stats.h"
+#include "utils/rel.h"
+
+/* Why a relation is not served; in the order of the tests. */
+typedef enum RelationState
+{
+	RELATION_SERVED,
+	RELATION_NOT_ATTACHED,		/* no trigger of ours */
+	RELATION_PARTITIONED,		/* only its leaves can be served */
+	RELATION_WRONG_KIND,		/* not a table */
+	RELATION_TEMPORARY,
+	RELATION_CATALOG,
+	RELATION_NOT_HEAP,
+	RELATION_NO_KEY,			/* no primary key */
+	RELATION_KEY_UNUSABLE,		/* deferrable, invalid, not btree, not hashable */
+	RELATION_VIRTUAL_COLUMN,	/* virtual generated column (18) */
+	RELATION_TRIGGER_ALTERED,	/* not in the form attach() makes */
+	RELATION_TRIGGER_DISABLED	/* not ENABLE ALWAYS */
+} RelationState;
+
+typedef struct ItemRelation
+{
+	Oid			relid;			/* hash key; must be first */
+	bool		valid;			/* cleared by the relcache callback */
+	uint64		key;			/* as owner: database and relid */
+	RelationState state;
+	bool		attached;		/* has our trigger, in whatever form */
+	bool		partitioned;
+	bool		preload;		/* options, from the trigger's arguments */
+	bool		cache_new;
+	bool		has_rls;		/* pg_class.relrowsecurity */
+	Oid			pkindex;		/* InvalidOid if none */
+	bool		pkvalid;		/* indisvalid and btree */
+	TransactionId pkcheckxmin;	/* indcheckxmin: pg_index row's xmin */
+	ItemShape  *shape;
+	int			owner;			/* slot number; OWNER_NONE unless served */
+	CounterLine *counters;		/* see StatsCount() */
+	uint64		locked;			/* LockGeneration when the lock was taken */
+	/* cached answer to "may this user read it", see privilege.h */
+	Oid			acl_user;
+	uint64		acl_generation;
+	bool		acl_allowed;
+	bool		acl_rls;
+	/* of a leaf, how to make a root's rows of its own; see partition.h */
+	struct LeafMap *leafmaps;
+} ItemRelation;
+
+#define RelationOwnerKey(dbid, relid) \
+	(((uint64) (dbid) << 32) | (uint64) (relid))
+
+#define RelationCount(relation, kind, n) \
+	do { \
+		if ((relation)->owner != OWNER_NONE) \
+			StatsCount(&(relation)->counters, (relation)->owner, \
+					   (relation)->key, (kind), (n)); \
+	} while (0)
+
+/*
+ * The relation for reading: AccessShareLock is taken (and kept to the end of
+ * the transaction) unless this transaction has it, pending invalidations are
+ * accepted, and the description is brought up to date.  The result stays
+ * where it is for the life of the backend; what it points to, and its fields,
+ * may change whenever invalidations are accepted.
+ *
+ * Raises ERRCODE_UNDEFINED_TABLE if there is no such relation.
+ */
+extern ItemRelation *ItemRelationForRead(Oid relid);
+
+/*
+ * The same for a relation that the caller has open and locked; accepts no
+ * invalidations by itself (building may).
+ */
+extern ItemRelation *ItemRelationOf(Relation rel);
+
+/* Description for people of why a relation is not served (for views, errors). */
+extern const char *RelationStateName(RelationState state);
+
+/* The relation's current epoch, or EPOCH_NONE if it is not served. */
+extern uint64 ItemRelationEpoch(ItemRelation *relation);
+
+/* Does this transaction hold "mode" or a stronger lock on the relation? */
+extern bool RelationLockHeld(Oid relid, LOCKMODE mode);
+
+/* Our trigger in a relation's trigger descriptor, or NULL. */
+extern Trigger *FindItemCacheTrigger(Relation rel);
+
+/*
+ * Hooks for the end of transactions: forget locks that are gone, free shapes
+ * that were replaced.  "relcache" is told of every relcache message (from
+ * the invalidation callback: it may not allocate nor read catalogs).
+ */
+extern void RelationsAtTransactionEnd(void);
+extern void RelationsAtSubTransactionAbort(void);
+typedef void (*RelcacheListener) (Oid relid);
+extern void RelationsInit(RelcacheListener listener);
+
+#endif							/* ITEMCACHE_RELATION_H */
