@@ -34,7 +34,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'itemcache_clear'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION clear(regclass) IS
-'drop the cached items of a table (its owner) or of all tables (superusers only); costs nothing but speed';
+'drop the cached items of a table (for its owner), or of all tables of this database (for the database''s owner), at once; costs nothing but speed';
 
 CREATE FUNCTION preload(relation regclass)
 RETURNS bigint

@@ -12,6 +12,7 @@
 #define ITEMCACHE_COMPAT_H
 
 #include "access/transam.h"
+#include "fmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -22,11 +23,23 @@
 
 /*
  * We build with hidden visibility on every major.  15 has no visibility
- * attribute in PGDLLEXPORT, so that its function manager could not find us.
+ * attribute in PGDLLEXPORT, nor PGDLLEXPORT on SQL functions, so that its
+ * function manager could not find ours.
  */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+	PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+	PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_,funcname)(void); \
+	const Pg_finfo_record * \
+	CppConcat(pg_finfo_,funcname) (void) \
+	{ \
+		static const Pg_finfo_record my_finfo = { 1 }; \
+		return &my_finfo; \
+	} \
+	extern int no_such_variable
 #endif
 
 /* 17 renamed the shared variable cache. */
@@ -58,11 +71,15 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #endif
 }
 
-/* 16 moved permission checks of a relation's owner into object_ownercheck. */
+/* 16 made one function of the ownership checks. */
 #if PG_VERSION_NUM >= 160000
 #define RelationOwnedBy(relid, roleid) \
 	object_ownercheck(RelationRelationId, (relid), (roleid))
+#define DatabaseOwnedBy(dbid, roleid) \
+	object_ownercheck(DatabaseRelationId, (dbid), (roleid))
 #else
+#define DatabaseOwnedBy(dbid, roleid) \
+	pg_database_ownercheck((dbid), (roleid))
 #define RelationOwnedBy(relid, roleid) \
 	pg_class_ownercheck((relid), (roleid))
 #endif
@@ -73,6 +90,15 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #else
 #define AttributeIsVirtual(att) (false)
+#endif
+
+/* 18 counts index searches in a struct of the caller's. */
+#if PG_VERSION_NUM >= 180000
+#define BeginIndexScan(rel, index, snapshot, nkeys) \
+	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define BeginIndexScan(rel, index, snapshot, nkeys) \
+	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
 #endif
 
 #endif							/* ITEMCACHE_COMPAT_H */

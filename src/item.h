@@ -18,9 +18,10 @@
 #ifndef ITEMCACHE_ITEM_H
 #define ITEMCACHE_ITEM_H
 
-#include "access/htup.h"
+#include "access/htup_details.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "store.h"
 
 typedef struct KeyColumn
 {
@@ -41,10 +42,12 @@ typedef struct KeyColumn
  */
 typedef struct ItemShape
 {
-	MemoryContext context;		/* everything below, and this struct */
+	MemoryContext context;		/* holds this struct and what it points to */
+	uint64		id;				/* never used again in this backend */
 	TupleDesc	tupdesc;		/* a copy, with missing values */
 	Oid			rowtype;
 	bool		has_varlena;	/* any column that could need flattening */
+	bool		has_virtual;	/* any virtual generated column */
 	int			nkeys;			/* 0: no usable primary key */
 	KeyColumn	keys[FLEXIBLE_ARRAY_MEMBER];
 } ItemShape;
@@ -73,8 +76,8 @@ extern uint64 KeyHash(const ItemShape *shape, uint64 relation, const Datum *key)
 /* Are the images of two keys the same bytes? */
 extern bool KeysIdentical(const ItemShape *shape, const Datum *a, const Datum *b);
 
-/* Are two keys equal to the primary key's operators? */
-extern bool KeysEqual(const ItemShape *shape, const Datum *a, const Datum *b);
+/* Are two values of key column "column" equal to the key's own operator? */
+extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
 
 /* Is "key" bytewise the key of this image (of "shape")? */
 extern bool ImageHasKey(const ItemShape *shape, HeapTupleHeader image,

@@ -99,6 +99,9 @@ extern void OwnerMoveEpochs(uint64 key, uint64 mask);
  */
 extern uint64 OwnerGarbageGeneration(void);
 
+/* What owners had counted that have lost their slots since. */
+extern void OwnerRetiredCounts(uint64 counts[COUNTER_KINDS]);
+
 /* in owner.c; exposed for OwnerEpoch and the store's own hot path */
 extern Owner *OwnerSlots;
 
@@ -108,9 +111,13 @@ OwnerEpoch(int number, uint64 key)
 	Owner	   *owner = &OwnerSlots[number];
 	uint64		epoch;
 
+	/* the argument is at the top of owner.c */
 	epoch = pg_atomic_read_u64(&owner->epoch);
 	pg_read_barrier();
 	if (pg_atomic_read_u64(&owner->key) != key)
+		return EPOCH_NONE;
+	pg_read_barrier();
+	if (pg_atomic_read_u64(&owner->epoch) != epoch)
 		return EPOCH_NONE;
 	return epoch;
 }

@@ -13,6 +13,7 @@
 #include "owner.h"
 #include "stats.h"
 #include "utils/rel.h"
+#include "utils/reltrigger.h"
 
 /* Why a relation is not served; in the order of the tests. */
 typedef enum RelationState
@@ -37,25 +38,24 @@ typedef struct ItemRelation
 	bool		valid;			/* cleared by the relcache callback */
 	uint64		key;			/* as owner: database and relid */
 	RelationState state;
+	RelationState fitness;		/* what state would be, once attached */
 	bool		attached;		/* has our trigger, in whatever form */
 	bool		partitioned;
 	bool		preload;		/* options, from the trigger's arguments */
 	bool		cache_new;
 	bool		has_rls;		/* pg_class.relrowsecurity */
 	Oid			pkindex;		/* InvalidOid if none */
-	bool		pkvalid;		/* indisvalid and btree */
+	bool		key_usable;		/* a primary key of a kind we can use */
+	bool		pkvalid;		/* and its index can be scanned */
 	TransactionId pkcheckxmin;	/* indcheckxmin: pg_index row's xmin */
 	ItemShape  *shape;
 	int			owner;			/* slot number; OWNER_NONE unless served */
 	CounterLine *counters;		/* see StatsCount() */
 	uint64		locked;			/* LockGeneration when the lock was taken */
-	/* cached answer to "may this user read it", see privilege.h */
-	Oid			acl_user;
-	uint64		acl_generation;
-	bool		acl_allowed;
-	bool		acl_rls;
-	/* of a leaf, how to make a root's rows of its own; see partition.h */
-	struct LeafMap *leafmaps;
+	Oid			acl_user;		/* last user found allowed to read it, and */
+	uint64		acl_generation; /* when; see privilege.h */
+	struct LeafMap *leafmaps;	/* of partitions; see partition.h */
+	struct ReadPlan *readplan;	/* see read.h */
 } ItemRelation;
 
 #define RelationOwnerKey(dbid, relid) \
@@ -75,9 +75,13 @@ typedef struct ItemRelation
  * where it is for the life of the backend; what it points to, and its fields,
  * may change whenever invalidations are accepted.
  *
- * Raises ERRCODE_UNDEFINED_TABLE if there is no such relation.
+ * If there is no such relation, returns NULL with "missing_ok", else raises
+ * ERRCODE_UNDEFINED_TABLE.
  */
-extern ItemRelation *ItemRelationForRead(Oid relid);
+extern ItemRelation *ItemRelationForRead(Oid relid, bool missing_ok);
+
+/* Has ItemRelationForRead() locked the relation in this transaction? */
+extern bool ItemRelationIsLocked(Oid relid);
 
 /*
  * The same for a relation that the caller has open and locked; accepts no
@@ -94,8 +98,14 @@ extern uint64 ItemRelationEpoch(ItemRelation *relation);
 /* Does this transaction hold "mode" or a stronger lock on the relation? */
 extern bool RelationLockHeld(Oid relid, LOCKMODE mode);
 
-/* Our trigger in a relation's trigger descriptor, or NULL. */
+/*
+ * Our trigger on a relation, or NULL; a copy in the current memory context.  If
+ * there are several, one that works.
+ */
 extern Trigger *FindItemCacheTrigger(Relation rel);
+
+/* Is a trigger of the form attach() makes, so that no row change escapes it? */
+extern bool TriggerHasOurForm(const Trigger *trigger);
 
 /*
  * Hooks for the end of transactions: forget locks that are gone, free shapes

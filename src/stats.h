@@ -20,8 +20,9 @@ typedef struct CounterLine
 	uint64		counts[COUNTER_KINDS];
 } CounterLine;
 
-extern Size StatsShmemSize(void);
-extern void StatsShmemInit(bool found);
+/* (The server has a StatsShmemInit() of its own.) */
+extern Size CountersShmemSize(void);
+extern void CountersShmemInit(bool found);
 
 /* This backend's line for owner "number" of key "key"; never NULL. */
 extern CounterLine *StatsLine(int number, uint64 key);

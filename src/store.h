@@ -5,7 +5,7 @@
  *
  * The store knows nothing of tables.  An item is found by the hash of its
  * key and the epoch of its owner (owner.h); it carries the 64-bit xid that
- * made it visible.  It compares 48 bits or more of the hash, so a caller
+ * made it visible.  It compares 40 bits of the hash or more, so a caller
  * compares the key itself with what it has copied out.  Two keys of one hash
  * push each other out; removing one removes both.
  *

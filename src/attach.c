@@ -1,0 +1,370 @@
+/*-------------------------------------------------------------------------
+ *
+ * attach.c
+ *	  The SQL functions attach(), detach() and clear().
+ *
+ * A table is attached by a trigger and by nothing else, so attaching is DDL:
+ * it is done through SPI, as the user would do it by hand, and what makes it
+ * exact is what makes any other DDL exact (rule 6).
+ *
+ * May call: relation, privilege, owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/pg_inherits.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "itemcache.h"
+#include "miscadmin.h"
+#include "privilege.h"
+#include "relation.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(itemcache_attach);
+PG_FUNCTION_INFO_V1(itemcache_detach);
+PG_FUNCTION_INFO_V1(itemcache_clear);
+
+static Relation OpenForDDL(Oid relid, LOCKMODE lockmode);
+static void CheckFitness(Relation rel);
+static void RefuseKind(Relation rel);
+static void CheckNoChildren(Relation rel);
+static void CheckTriggerName(Relation rel);
+static void RefuseClone(Oid relid, const Trigger *trigger, const char *hint);
+static Trigger *OurTriggerOf(Oid relid, LOCKMODE lockmode);
+static void DetachPartitions(Oid relid);
+static bool TriggerIsAsWanted(const Trigger *trigger, bool preload,
+							  bool cache_new);
+static void CreateOurTrigger(Oid relid, const Trigger *existing,
+							 bool preload, bool cache_new);
+static void EnableOurTrigger(Oid relid, const char *name);
+static void DropOurTrigger(Oid relid, const Trigger *trigger);
+static void ExecuteDDL(const char *sql);
+static char *QualifiedName(Oid relid);
+static void ClearRelation(Oid relid);
+
+Datum
+itemcache_attach(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	bool		preload = PG_GETARG_BOOL(1);
+	bool		cache_new = PG_GETARG_BOOL(2);
+	Relation	rel;
+	Trigger    *trigger;
+	bool		partitioned;
+	bool		enabled;
+
+	RequirePreloaded();
+
+	/* DDL is refused while the relation is open, so look first, then act */
+	rel = OpenForDDL(relid, ShareRowExclusiveLock);
+	CheckFitness(rel);
+	partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	trigger = FindItemCacheTrigger(rel);
+	if (trigger == NULL)
+		CheckTriggerName(rel);
+	table_close(rel, NoLock);
+
+	enabled = trigger != NULL && trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
+	if (trigger == NULL || !TriggerIsAsWanted(trigger, preload, cache_new))
+	{
+		if (trigger != NULL)
+			RefuseClone(relid, trigger,
+						"Attach the partitioned table with the options wanted.");
+		if (partitioned)
+			DetachPartitions(relid);
+		CreateOurTrigger(relid, trigger, preload, cache_new);
+		enabled = false;
+	}
+
+	/* of a partitioned table, this repairs the partitions' triggers as well */
+	if (!enabled || partitioned)
+		EnableOurTrigger(relid,
+						 trigger != NULL ? trigger->tgname : ITEMCACHE_NAME);
+	PG_RETURN_VOID();
+}
+
+Datum
+itemcache_detach(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Trigger    *trigger;
+
+	RequirePreloaded();
+	trigger = OurTriggerOf(relid, AccessExclusiveLock);
+	if (trigger == NULL)
+		ereport(NOTICE,
+				(errmsg("table \"%s\" is not attached, skipping",
+						get_rel_name(relid))));
+	while (trigger != NULL)
+	{
+		RefuseClone(relid, trigger, "Detach the partitioned table.");
+		DropOurTrigger(relid, trigger);
+		trigger = OurTriggerOf(relid, NoLock);
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * Takes effect at once, and not only at commit: moving an epoch is always
+ * right.
+ */
+Datum
+itemcache_clear(PG_FUNCTION_ARGS)
+{
+	RequirePreloaded();
+	if (PG_ARGISNULL(0))
+	{
+		if (!DatabaseOwnedBy(MyDatabaseId, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE,
+						   get_database_name(MyDatabaseId));
+		OwnerMoveEpochs(RelationOwnerKey(MyDatabaseId, 0),
+						RelationOwnerKey(PG_UINT32_MAX, 0));
+	}
+	else
+		ClearRelation(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+static void
+ClearRelation(Oid relid)
+{
+	Relation	rel = OpenForDDL(relid, AccessShareLock);
+	ListCell   *lc;
+
+	/* partitions that come meanwhile have nothing to be cleared */
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+			lfirst_oid(lc) == relid)
+			OwnerMoveEpoch(RelationOwnerKey(MyDatabaseId, lfirst_oid(lc)));
+	}
+	table_close(rel, NoLock);
+}
+
+/* Open a relation that the current user must own; asked before locking. */
+static Relation
+OpenForDDL(Oid relid, LOCKMODE lockmode)
+{
+	Relation	rel;
+
+	if (get_rel_name(relid) != NULL)
+		CheckOwnership(relid);
+	rel = try_relation_open(relid, lockmode);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	CheckOwnership(relid);
+	return rel;
+}
+
+/* Raise an error that says what is in the way of caching the relation. */
+static void
+CheckFitness(Relation rel)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	switch (ItemRelationOf(rel)->fitness)
+	{
+		case RELATION_SERVED:
+		case RELATION_PARTITIONED:
+			break;
+		case RELATION_WRONG_KIND:
+			RefuseKind(rel);
+			break;
+		case RELATION_TEMPORARY:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot attach temporary table \"%s\"", name),
+					 errdetail("Temporary tables are private to a session; the cache is shared.")));
+			break;
+		case RELATION_CATALOG:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot attach system catalog \"%s\"", name)));
+			break;
+		case RELATION_NOT_HEAP:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot attach table \"%s\": its access method is not heap",
+							name)));
+			break;
+		case RELATION_NO_KEY:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot attach table \"%s\": it has no primary key",
+							name),
+					 errhint("Items are looked up by primary key: add one with ALTER TABLE.")));
+			break;
+		case RELATION_KEY_UNUSABLE:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot attach table \"%s\": its primary key cannot be used",
+							name),
+					 errdetail("The primary key must be a valid btree index and not deferrable.")));
+			break;
+		case RELATION_VIRTUAL_COLUMN:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot attach table \"%s\": it has a virtual generated column",
+							name),
+					 errhint("Make the column GENERATED ALWAYS AS (...) STORED.")));
+			break;
+		default:
+			elog(ERROR, "table \"%s\" cannot be attached", name);
+	}
+	if (rel->rd_rel->relkind == RELKIND_RELATION)
+		CheckNoChildren(rel);
+}
+
+static void
+RefuseKind(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("cannot attach \"%s\": it is not a table",
+					RelationGetRelationName(rel)),
+			 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+			 errhint("Only plain and partitioned tables can be attached.")));
+}
+
+/* A SELECT of an inheritance parent reads its children, which get() does not. */
+static void
+CheckNoChildren(Relation rel)
+{
+	if (rel->rd_rel->relhassubclass &&
+		find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot attach table \"%s\": other tables inherit from it",
+						RelationGetRelationName(rel)),
+				 errhint("Attach the tables that inherit from it, or use partitions.")));
+}
+
+/* Somebody else's trigger of our name is not ours to replace. */
+static void
+CheckTriggerName(Relation rel)
+{
+	if (rel->trigdesc == NULL)
+		return;
+	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+	{
+		if (strcmp(rel->trigdesc->triggers[i].tgname, ITEMCACHE_NAME) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("table \"%s\" has another trigger named \"%s\"",
+							RelationGetRelationName(rel), ITEMCACHE_NAME),
+					 errhint("Rename that trigger.")));
+	}
+}
+
+/* A partition's trigger is that of the table it is a partition of. */
+static void
+RefuseClone(Oid relid, const Trigger *trigger, const char *hint)
+{
+	if (trigger->tgisclone)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is attached through its partitioned table",
+						get_rel_name(relid)),
+				 errhint("%s", hint)));
+}
+
+/* Our trigger on a relation that the current user must own, or NULL. */
+static Trigger *
+OurTriggerOf(Oid relid, LOCKMODE lockmode)
+{
+	Relation	rel = OpenForDDL(relid, lockmode);
+	Trigger    *trigger = FindItemCacheTrigger(rel);
+
+	relation_close(rel, NoLock);
+	return trigger;
+}
+
+/* Partitions attached by themselves would be in the way of the clones. */
+static void
+DetachPartitions(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, ShareRowExclusiveLock, NULL))
+	{
+		Oid			partition = lfirst_oid(lc);
+		Trigger    *trigger;
+
+		if (partition == relid)
+			continue;
+		trigger = OurTriggerOf(partition, NoLock);
+		if (trigger != NULL && !trigger->tgisclone)
+			DropOurTrigger(partition, trigger);
+	}
+}
+
+static bool
+TriggerIsAsWanted(const Trigger *trigger, bool preload, bool cache_new)
+{
+	return TriggerHasOurForm(trigger) &&
+		trigger->tgnargs == 2 &&
+		strcmp(trigger->tgargs[0], preload ? "preload=true" : "preload=false") == 0 &&
+		strcmp(trigger->tgargs[1], cache_new ? "cache_new=true" : "cache_new=false") == 0;
+}
+
+static void
+CreateOurTrigger(Oid relid, const Trigger *existing, bool preload,
+				 bool cache_new)
+{
+	const char *name = existing != NULL ? existing->tgname : ITEMCACHE_NAME;
+
+	/* a constraint trigger cannot be replaced */
+	if (existing != NULL && OidIsValid(existing->tgconstraint))
+		DropOurTrigger(relid, existing);
+	ExecuteDDL(psprintf("CREATE OR REPLACE TRIGGER %s "
+						"AFTER INSERT OR UPDATE OR DELETE ON %s "
+						"FOR EACH ROW EXECUTE FUNCTION %s.track('preload=%s', 'cache_new=%s')",
+						quote_identifier(name), QualifiedName(relid),
+						ITEMCACHE_NAME,
+						preload ? "true" : "false",
+						cache_new ? "true" : "false"));
+}
+
+static void
+EnableOurTrigger(Oid relid, const char *name)
+{
+	ExecuteDDL(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						QualifiedName(relid), quote_identifier(name)));
+}
+
+static void
+DropOurTrigger(Oid relid, const Trigger *trigger)
+{
+	ExecuteDDL(psprintf("DROP TRIGGER %s ON %s",
+						quote_identifier(trigger->tgname), QualifiedName(relid)));
+}
+
+static char *
+QualifiedName(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+static void
+ExecuteDDL(const char *sql)
+{
+	int			rc;
+
+	SPI_connect();
+	rc = SPI_execute(sql, false, 0);
+	if (rc != SPI_OK_UTILITY)
+		elog(ERROR, "\"%s\" failed: %s", sql, SPI_result_code_string(rc));
+	SPI_finish();
+}

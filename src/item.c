@@ -1,0 +1,266 @@
+/*-------------------------------------------------------------------------
+ *
+ * item.c
+ *	  What an item looks like: the image of its row, and its key.
+ *
+ * Pure functions of bytes: nothing here looks at catalogs, the store or the
+ * transaction.  See item.h for the two images.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "common/hashfn.h"
+#include "item.h"
+#include "store.h"
+#include "utils/memutils.h"
+
+static HeapTupleHeader FormFlatImage(const ItemShape *shape, HeapTuple tuple,
+									 Datum *values, bool *isnull, Size limit);
+static bool NeedsFlattening(const ItemShape *shape, const Datum *values,
+							const bool *isnull, Size *rawsize);
+static HeapTupleHeader CopyImage(const ItemShape *shape, HeapTuple tuple,
+								 ItemPointer tid, Size limit);
+static uint64 MixHash(uint64 hash);
+static bool ImageEquals(const KeyColumn *column, Datum a, Datum b);
+
+/*
+ * Most rows are copied as they are.  A row needs more if it is shorter than
+ * its table is wide (columns were added with a default that the heap has not
+ * been told of), or has a value out of line or compressed.
+ */
+HeapTupleHeader
+ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
+{
+	Datum		values[MaxHeapAttributeNumber];
+	bool		isnull[MaxHeapAttributeNumber];
+	Size		rawsize;
+
+	if (HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
+		(!shape->has_varlena || !HeapTupleHasVarWidth(tuple)))
+		return CopyImage(shape, tuple, &tuple->t_self, limit);
+
+	heap_deform_tuple(tuple, shape->tupdesc, values, isnull);
+	if (!NeedsFlattening(shape, values, isnull, &rawsize) &&
+		HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts)
+		return CopyImage(shape, tuple, &tuple->t_self, limit);
+
+	if (rawsize > limit)
+		return NULL;
+	return FormFlatImage(shape, tuple, values, isnull, limit);
+}
+
+/*
+ * Is any value out of line or compressed?  *rawsize is set to what these
+ * values take when they are not.
+ */
+static bool
+NeedsFlattening(const ItemShape *shape, const Datum *values,
+				const bool *isnull, Size *rawsize)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	bool		result = false;
+
+	*rawsize = 0;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (isnull[i] || att->attlen != -1 || att->attisdropped)
+			continue;
+		if (VARATT_IS_EXTENDED(DatumGetPointer(values[i])) &&
+			!VARATT_IS_SHORT(DatumGetPointer(values[i])))
+		{
+			*rawsize += toast_raw_datum_size(values[i]);
+			result = true;
+		}
+	}
+	return result;
+}
+
+static HeapTupleHeader
+FormFlatImage(const ItemShape *shape, HeapTuple tuple,
+			  Datum *values, bool *isnull, Size limit)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	HeapTuple	flat;
+	HeapTupleHeader image;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (att->attisdropped)
+			isnull[i] = true;
+		if (!isnull[i] && att->attlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
+	}
+	flat = heap_form_tuple(tupdesc, values, isnull);
+	image = CopyImage(shape, flat, &tuple->t_self, limit);
+	heap_freetuple(flat);
+	return image;
+}
+
+static HeapTupleHeader
+CopyImage(const ItemShape *shape, HeapTuple tuple, ItemPointer tid, Size limit)
+{
+	Size		size = TYPEALIGN(STORE_ALIGN, tuple->t_len);
+	HeapTupleHeader image;
+
+	if (size > limit || !AllocSizeIsValid(size))
+		return NULL;
+	image = (HeapTupleHeader) palloc(size);
+	memcpy(image, tuple->t_data, tuple->t_len);
+	memset((char *) image + tuple->t_len, 0, size - tuple->t_len);
+
+	HeapTupleHeaderSetDatumLength(image, tuple->t_len);
+	HeapTupleHeaderSetTypeId(image, shape->rowtype);
+	HeapTupleHeaderSetTypMod(image, -1);
+	image->t_ctid = *tid;
+	image->t_infomask &= ~HEAP_XACT_MASK;
+	image->t_infomask2 &= ~HEAP2_XACT_MASK;
+	return image;
+}
+
+void
+ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+		bool		isnull;
+
+		key[i] = heap_getattr(tuple, column->attno, shape->tupdesc, &isnull);
+		Assert(!isnull);
+		if (column->typlen == -1)
+			key[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(key[i]));
+	}
+}
+
+/* The finalizer of MurmurHash3: a bijection, so short keys do not collide. */
+static inline uint64
+MixHash(uint64 hash)
+{
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xff51afd7ed558ccd);
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	hash ^= hash >> 33;
+	return hash;
+}
+
+/*
+ * The bytes of a pass-by-value datum that count.  A fetched value and a
+ * computed one may differ above them (a large OID, say, is sign-extended by
+ * one and not by the other).
+ */
+static inline uint64
+ByvalImage(const KeyColumn *column, Datum value)
+{
+	switch (column->typlen)
+	{
+		case 1:
+			return (uint8) value;
+		case 2:
+			return (uint16) value;
+		case 4:
+			return (uint32) value;
+		default:
+			return (uint64) value;
+	}
+}
+
+/* The bytes of a pass-by-reference datum. */
+static inline const unsigned char *
+ByrefImage(const KeyColumn *column, Datum value, int *len)
+{
+	if (column->typlen == -1)
+	{
+		*len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+		return (const unsigned char *) VARDATA_ANY(DatumGetPointer(value));
+	}
+	*len = column->typlen == -2 ?
+		strlen(DatumGetCString(value)) + 1 : column->typlen;
+	return (const unsigned char *) DatumGetPointer(value);
+}
+
+uint64
+KeyHash(const ItemShape *shape, uint64 relation, const Datum *key)
+{
+	uint64		hash = MixHash(relation + UINT64CONST(0x9e3779b97f4a7c15));
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+
+		if (column->typbyval)
+			hash = MixHash(hash + ByvalImage(column, key[i]));
+		else
+		{
+			int			len;
+			const unsigned char *bytes = ByrefImage(column, key[i], &len);
+
+			hash = MixHash(hash_bytes_extended(bytes, len, hash));
+		}
+	}
+	return hash;
+}
+
+static inline bool
+ImageEquals(const KeyColumn *column, Datum a, Datum b)
+{
+	const unsigned char *abytes;
+	const unsigned char *bbytes;
+	int			alen;
+	int			blen;
+
+	if (column->typbyval)
+		return ByvalImage(column, a) == ByvalImage(column, b);
+
+	abytes = ByrefImage(column, a, &alen);
+	bbytes = ByrefImage(column, b, &blen);
+	return alen == blen && memcmp(abytes, bbytes, alen) == 0;
+}
+
+bool
+KeysIdentical(const ItemShape *shape, const Datum *a, const Datum *b)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		if (!ImageEquals(&shape->keys[i], a[i], b[i]))
+			return false;
+	}
+	return true;
+}
+
+bool
+KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
+{
+	KeyColumn  *key = &shape->keys[column];
+
+	return DatumGetBool(FunctionCall2Coll(&key->eqproc, key->collation, a, b));
+}
+
+bool
+ImageHasKey(const ItemShape *shape, HeapTupleHeader image, const Datum *key)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(image);
+	tuple.t_data = image;
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		bool		isnull;
+		Datum		value;
+
+		value = heap_getattr(&tuple, shape->keys[i].attno, shape->tupdesc,
+							 &isnull);
+		if (isnull || !ImageEquals(&shape->keys[i], value, key[i]))
+			return false;
+	}
+	return true;
+}

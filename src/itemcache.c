@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * itemcache.c
+ *	  Loading the library: settings, shared memory, callbacks.
+ *
+ * All shared memory is asked for at postmaster start and is
+ * itemcache.memory in all: the table of owners, the counters and the
+ * preloader's part are taken off first, and the store has the rest.
+ *
+ * Loaded later than that, the library does nothing but explain itself
+ * (RequirePreloaded), and the trigger does nothing at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "itemcache.h"
+#include "miscadmin.h"
+#include "owner.h"
+#include "preload.h"
+#include "privilege.h"
+#include "stats.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "store.h"
+#include "track.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+int			itemcache_memory;
+int			itemcache_max_items;
+int			itemcache_max_item_size;
+bool		itemcache_preload_enabled;
+int			itemcache_preload_workers;
+bool		itemcache_enabled;
+
+static shmem_request_hook_type PreviousShmemRequestHook = NULL;
+static shmem_startup_hook_type PreviousShmemStartupHook = NULL;
+
+PGDLLEXPORT void _PG_init(void);
+
+static void DefineSettings(void);
+static void RequestSharedMemory(void);
+static void SetUpSharedMemory(void);
+static Size MemoryTaken(void);
+static Size MemorySetting(void);
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	DefineSettings();
+	PreviousShmemRequestHook = shmem_request_hook;
+	shmem_request_hook = RequestSharedMemory;
+	PreviousShmemStartupHook = shmem_startup_hook;
+	shmem_startup_hook = SetUpSharedMemory;
+	TrackInit();
+	PrivilegesInit();
+	PreloadRegisterLauncher();
+}
+
+static void
+DefineSettings(void)
+{
+	DefineCustomIntVariable("itemcache.memory",
+							"Shared memory of the item cache.",
+							"All that it takes, for items, index and accounts; it never uses more.",
+							&itemcache_memory,
+							128 * 1024, 1024, INT_MAX,
+							PGC_POSTMASTER, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.max_items",
+							"Most items that can be cached.",
+							"The size of the index; 0 works it out from itemcache.memory for items of about 200 bytes.",
+							&itemcache_max_items,
+							0, 0, INT_MAX,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.max_item_size",
+							"Size of the largest row that is cached.",
+							"Larger rows are read from the table each time.",
+							&itemcache_max_item_size,
+							64, 1, (int) (STORE_MAX_SIZE / 1024),
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.preload",
+							 "Loads attached tables into the cache at server start.",
+							 "When off, the cache starts empty and fills as items are read or written; turned off while the loader is running, stops it.",
+							 &itemcache_preload_enabled,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.preload_workers",
+							"Background workers that load tables side by side.",
+							"They count towards max_worker_processes.",
+							&itemcache_preload_workers,
+							2, 1, 64,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.enabled",
+							 "Lets this session use the item cache.",
+							 "When off, lookups read the table. Writes keep the cache exact either way.",
+							 &itemcache_enabled,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	MarkGUCPrefixReserved(ITEMCACHE_NAME);
+}
+
+static Size
+MemorySetting(void)
+{
+	return (Size) itemcache_memory * 1024;
+}
+
+/* What is not the store's. */
+static Size
+MemoryTaken(void)
+{
+	Size		memory = MemorySetting();
+	Size		taken = OwnerShmemSize(memory);
+
+	taken = add_size(taken, CountersShmemSize());
+	return add_size(taken, PreloadShmemSize());
+}
+
+static void
+RequestSharedMemory(void)
+{
+	if (PreviousShmemRequestHook)
+		PreviousShmemRequestHook();
+
+	if (MemoryTaken() > MemorySetting() / 2)
+		ereport(FATAL,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("\"itemcache.memory\" is too small for %d connections",
+						MaxConnections),
+				 errhint("Set it to %zu kB or more.",
+						 2 * MemoryTaken() / 1024 + 1)));
+	RequestAddinShmemSpace(MemorySetting());
+	RequestNamedLWLockTranche(ITEMCACHE_NAME,
+							  1 + StorePartitionLocks(MemorySetting()) + 2);
+}
+
+static void
+SetUpSharedMemory(void)
+{
+	Size		memory = MemorySetting();
+	bool		found;
+
+	if (PreviousShmemStartupHook)
+		PreviousShmemStartupHook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	(void) ShmemInitStruct("itemcache", CACHELINEALIGN(1), &found);
+	OwnerShmemInit(memory, found);
+	CountersShmemInit(found);
+	PreloadShmemInit(found);
+	StoreShmemInit(memory, MemoryTaken(), found);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+RequirePreloaded(void)
+{
+	if (!StoreIsAttached())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("itemcache must be loaded via \"shared_preload_libraries\""),
+				 errhint("Add itemcache to \"shared_preload_libraries\" and restart the server.")));
+}

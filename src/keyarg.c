@@ -1,0 +1,406 @@
+/*-------------------------------------------------------------------------
+ *
+ * keyarg.c
+ *	  From the key a caller gives (a bigint, a text, a uuid, a record) to
+ *	  values of a relation's key columns.
+ *
+ * What the argument's type is to the column's type decides how: the same, an
+ * integer of another width, text to be parsed, or anything PostgreSQL casts
+ * implicitly.  How is worked out once and remembered.
+ *
+ * May call: relation, item.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "keyarg.h"
+#include "nodes/primnodes.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+typedef enum ConversionMethod
+{
+	CONVERT_NOTHING,			/* same type, or binary-coercible */
+	CONVERT_INTEGER,			/* one integer type to another, with range */
+	CONVERT_INPUT,				/* parse text */
+	CONVERT_CAST				/* call a cast function */
+} ConversionMethod;
+
+typedef struct ColumnConverter
+{
+	ConversionMethod method;
+	Oid			argtype;
+	Oid			keytype;		/* base type of the column */
+	int32		keytypmod;
+	Oid			typioparam;
+	FmgrInfo	function;
+} ColumnConverter;
+
+struct KeyConverter
+{
+	MemoryContext context;
+	Oid			argtype;
+	/* what the rest was made for */
+	uint64		shape_id;
+	Oid			rowtype;		/* of the last record */
+	int32		rowtypmod;
+	TupleDesc	rowdesc;		/* in context; NULL unless a record */
+	TupleDesc	keydesc;		/* blessed; to parse a text of several columns */
+	FmgrInfo	record_in;
+	int			ncolumns;
+	ColumnConverter columns[INDEX_MAX_KEYS];
+};
+
+static void PrepareForShape(KeyConverter *converter,
+							const ItemRelation *relation);
+static bool ConvertRecord(KeyConverter *converter,
+						  const ItemRelation *relation,
+						  HeapTupleHeader record, Datum *key);
+static void PrepareForRecord(KeyConverter *converter,
+							 const ItemRelation *relation,
+							 HeapTupleHeader record);
+static HeapTupleHeader ParseRecord(KeyConverter *converter,
+								   const ItemRelation *relation, Datum string);
+static void PrepareColumn(KeyConverter *converter, int i,
+						  const ItemRelation *relation, Oid argtype);
+static bool ConvertColumn(ColumnConverter *column,
+						  const ItemRelation *relation, int i, Datum arg,
+						  Datum *value);
+static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
+static Datum CanonicalForm(const ColumnConverter *column,
+						   const ItemRelation *relation, int i, Datum value);
+static void WrongNumberOfColumns(const ItemRelation *relation, int given);
+static bool IsInteger(Oid type);
+static bool IsTextual(Oid type);
+
+KeyConverter *
+MakeKeyConverter(Oid argtype, MemoryContext context)
+{
+	KeyConverter *converter = MemoryContextAllocZero(context,
+													 sizeof(KeyConverter));
+
+	converter->context = context;
+	converter->argtype = argtype;
+	return converter;
+}
+
+bool
+ConvertKey(KeyConverter *converter, const ItemRelation *relation, Datum arg,
+		   Datum *key)
+{
+	if (converter->shape_id != relation->shape->id)
+		PrepareForShape(converter, relation);
+
+	if (converter->ncolumns == 1)
+		return ConvertColumn(&converter->columns[0], relation, 0, arg, &key[0]);
+	if (IsTextual(converter->argtype))
+		arg = PointerGetDatum(ParseRecord(converter, relation, arg));
+	return ConvertRecord(converter, relation, DatumGetHeapTupleHeader(arg), key);
+}
+
+/*
+ * After this, "ncolumns" is 1 if the argument is the value of a single key
+ * column, and 0 if it is to be taken as a row of the key's columns.
+ */
+static void
+PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
+{
+	const ItemShape *shape = relation->shape;
+	Oid			argtype = converter->argtype;
+
+	converter->shape_id = 0;
+	converter->rowtype = InvalidOid;
+	converter->keydesc = NULL;
+	converter->ncolumns = 0;
+
+	if (type_is_rowtype(argtype) &&
+		(shape->nkeys > 1 || argtype != shape->keys[0].basetypid))
+	{
+		/* a record: its columns are looked at when one comes */
+	}
+	else if (shape->nkeys == 1)
+	{
+		PrepareColumn(converter, 0, relation, argtype);
+		converter->ncolumns = 1;
+	}
+	else if (!IsTextual(argtype))
+		WrongNumberOfColumns(relation, 1);
+	converter->shape_id = shape->id;
+}
+
+static bool
+ConvertRecord(KeyConverter *converter, const ItemRelation *relation,
+			  HeapTupleHeader record, Datum *key)
+{
+	HeapTupleData tuple;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	int			nkeys = relation->shape->nkeys;
+
+	PrepareForRecord(converter, relation, record);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = record;
+	heap_deform_tuple(&tuple, converter->rowdesc, values, isnull);
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (isnull[i])
+			return false;
+	}
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (!ConvertColumn(&converter->columns[i], relation, i, values[i],
+						   &key[i]))
+			return false;
+	}
+	return true;
+}
+
+static void
+PrepareForRecord(KeyConverter *converter, const ItemRelation *relation,
+				 HeapTupleHeader record)
+{
+	Oid			rowtype = HeapTupleHeaderGetTypeId(record);
+	int32		rowtypmod = HeapTupleHeaderGetTypMod(record);
+	int			nkeys = relation->shape->nkeys;
+	MemoryContext oldcontext;
+	TupleDesc	rowdesc;
+
+	if (converter->rowtype == rowtype && converter->rowtypmod == rowtypmod)
+		return;
+
+	converter->rowtype = InvalidOid;
+	oldcontext = MemoryContextSwitchTo(converter->context);
+	if (converter->rowdesc != NULL)
+		FreeTupleDesc(converter->rowdesc);
+	converter->rowdesc = NULL;
+	rowdesc = lookup_rowtype_tupdesc(rowtype, rowtypmod);
+	converter->rowdesc = CreateTupleDescCopy(rowdesc);
+	ReleaseTupleDesc(rowdesc);
+	MemoryContextSwitchTo(oldcontext);
+
+	rowdesc = converter->rowdesc;
+	if (rowdesc->natts != nkeys)
+		WrongNumberOfColumns(relation, rowdesc->natts);
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (TupleDescAttr(rowdesc, i)->attisdropped)
+			WrongNumberOfColumns(relation, nkeys - 1);
+		PrepareColumn(converter, i, relation,
+					  TupleDescAttr(rowdesc, i)->atttypid);
+	}
+	converter->rowtype = rowtype;
+	converter->rowtypmod = rowtypmod;
+}
+
+/* Parse the text of a key of several columns, in row syntax: (7,42). */
+static HeapTupleHeader
+ParseRecord(KeyConverter *converter, const ItemRelation *relation, Datum string)
+{
+	if (converter->keydesc == NULL)
+	{
+		const ItemShape *shape = relation->shape;
+		MemoryContext oldcontext = MemoryContextSwitchTo(converter->context);
+		TupleDesc	keydesc = CreateTemplateTupleDesc(shape->nkeys);
+
+		for (int i = 0; i < shape->nkeys; i++)
+		{
+			Form_pg_attribute att =
+				TupleDescAttr(shape->tupdesc, shape->keys[i].attno - 1);
+
+			TupleDescInitEntry(keydesc, i + 1, NameStr(att->attname),
+							   shape->keys[i].basetypid, -1, 0);
+		}
+		fmgr_info_cxt(F_RECORD_IN, &converter->record_in, converter->context);
+		converter->keydesc = BlessTupleDesc(keydesc);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return DatumGetHeapTupleHeader(InputFunctionCall(&converter->record_in,
+													 TextDatumGetCString(string),
+													 RECORDOID,
+													 converter->keydesc->tdtypmod));
+}
+
+static void
+PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
+			  Oid argtype)
+{
+	const KeyColumn *key = &relation->shape->keys[i];
+	ColumnConverter *column = &converter->columns[i];
+	Oid			function = InvalidOid;
+
+	argtype = getBaseType(argtype);
+	column->argtype = argtype;
+	column->keytype = key->basetypid;
+	column->keytypmod = key->typmod;
+
+	if (IsBinaryCoercible(argtype, column->keytype))
+		column->method = CONVERT_NOTHING;
+	else if (IsInteger(argtype) && IsInteger(column->keytype))
+		column->method = CONVERT_INTEGER;
+	else if (IsTextual(argtype))
+	{
+		column->method = CONVERT_INPUT;
+		getTypeInputInfo(column->keytype, &function, &column->typioparam);
+	}
+	else if (find_coercion_pathway(column->keytype, argtype,
+								   COERCION_IMPLICIT, &function) == COERCION_PATH_FUNC)
+		column->method = CONVERT_CAST;
+	else
+	{
+		Form_pg_attribute att =
+			TupleDescAttr(relation->shape->tupdesc, key->attno - 1);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("key column \"%s\" of table \"%s\" is of type %s, not %s",
+						NameStr(att->attname), get_rel_name(relation->relid),
+						format_type_be(column->keytype),
+						format_type_be(argtype)),
+				 errhint("Cast the key to that type, or to text.")));
+	}
+	if (OidIsValid(function))
+		fmgr_info_cxt(function, &column->function, converter->context);
+}
+
+static bool
+ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
+			  Datum arg, Datum *value)
+{
+	switch (column->method)
+	{
+		case CONVERT_NOTHING:
+			*value = arg;
+			break;
+		case CONVERT_INTEGER:
+			if (!ConvertInteger(column, arg, value))
+				return false;
+			break;
+		case CONVERT_INPUT:
+			*value = InputFunctionCall(&column->function,
+									   TextDatumGetCString(arg),
+									   column->typioparam, -1);
+			break;
+		case CONVERT_CAST:
+			/* casts with length or explicitness take more arguments */
+			if (column->function.fn_nargs == 1)
+				*value = FunctionCall1(&column->function, arg);
+			else if (column->function.fn_nargs == 2)
+				*value = FunctionCall2(&column->function, arg,
+									   Int32GetDatum(-1));
+			else
+				*value = FunctionCall3(&column->function, arg,
+									   Int32GetDatum(-1), BoolGetDatum(false));
+			break;
+	}
+	if (relation->shape->keys[i].typlen == -1)
+		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
+	*value = CanonicalForm(column, relation, i, *value);
+	return true;
+}
+
+static bool
+ConvertInteger(ColumnConverter *column, Datum arg, Datum *value)
+{
+	int64		number;
+
+	switch (column->argtype)
+	{
+		case INT2OID:
+			number = DatumGetInt16(arg);
+			break;
+		case INT4OID:
+			number = DatumGetInt32(arg);
+			break;
+		case OIDOID:
+			number = DatumGetObjectId(arg);
+			break;
+		default:
+			number = DatumGetInt64(arg);
+			break;
+	}
+	switch (column->keytype)
+	{
+		case INT2OID:
+			*value = Int16GetDatum((int16) number);
+			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
+		case INT4OID:
+			*value = Int32GetDatum((int32) number);
+			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
+		case OIDOID:
+			*value = ObjectIdGetDatum((Oid) number);
+			return number >= 0 && number <= PG_UINT32_MAX;
+		default:
+			*value = Int64GetDatum(number);
+			return true;
+	}
+}
+
+/*
+ * Give a value the form it has in rows where the column's declaration makes
+ * that predictable: char(n) is padded, numeric(p,s) has s digits.  Only saves
+ * a table read: a key in another form is answered right as well, but never
+ * found in the cache.  The value returned is equal to the one given.
+ */
+static Datum
+CanonicalForm(const ColumnConverter *column, const ItemRelation *relation,
+			  int i, Datum value)
+{
+	Datum		form;
+
+	if (column->keytypmod < (int32) VARHDRSZ)
+		return value;
+	if (column->keytype == BPCHAROID)
+		form = DirectFunctionCall3(bpchar, value,
+								   Int32GetDatum(column->keytypmod),
+								   BoolGetDatum(true));
+	else if (column->keytype == NUMERICOID)
+	{
+		int32		scale = ((column->keytypmod - VARHDRSZ) & 0x7ff);
+
+		scale = (scale ^ 1024) - 1024;	/* 11 bits, signed */
+		form = DirectFunctionCall2(numeric_round, value, Int32GetDatum(scale));
+		if (scale < 0)
+			form = DirectFunctionCall2(numeric_round, form, Int32GetDatum(0));
+	}
+	else
+		return value;
+	return KeyEquals(relation->shape, i, form, value) ? form : value;
+}
+
+static void
+WrongNumberOfColumns(const ItemRelation *relation, int given)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("primary key of table \"%s\" has %d column(s), but the key given has %d",
+					get_rel_name(relation->relid), relation->shape->nkeys,
+					given),
+			 errhint("Give a key of several columns as a row, in the order of the primary key: ROW(7, 42).")));
+}
+
+static bool
+IsInteger(Oid type)
+{
+	return type == INT8OID || type == INT4OID || type == INT2OID ||
+		type == OIDOID;
+}
+
+static bool
+IsTextual(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}

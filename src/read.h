@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.h
+ *	  Reading items from the table: by its primary key's index, or by a
+ *	  planned query where that cannot be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_READ_H
+#define ITEMCACHE_READ_H
+
+#include "visibility.h"
+
+/*
+ * Can the relation be read by its primary key's index under "snapshot", as
+ * the planner would judge it?  If not, ReadItemsByQuery() reads it.
+ */
+extern bool RelationIsReadByIndex(const ItemRelation *relation, Snapshot snapshot);
+
+/*
+ * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and
+ * cache what may be cached if access->fill.  results[i] as for LookupItems(),
+ * but untouched where keys[i] is NULL.
+ */
+extern void ReadItemsByIndex(const ItemAccess *access, int nkeys,
+							 Datum *const *keys, HeapTupleHeader *results);
+
+/*
+ * The same, as the query "SELECT t FROM relation t WHERE key = ..." with all
+ * that the planner puts into it (row-level security, partitions); caches
+ * nothing.  Uses the active snapshot.
+ */
+extern void ReadItemsByQuery(ItemRelation *relation, int nkeys,
+							 Datum *const *keys, HeapTupleHeader *results);
+
+#endif							/* ITEMCACHE_READ_H */

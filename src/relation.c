@@ -1,0 +1,619 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.c
+ *	  What this backend knows of a relation: whether it is attached and can
+ *	  be served, the shape of its rows, its owner slot in the store.
+ *
+ * A description is made from the relcache and the catalogs, with the relation
+ * locked, and marked invalid by the relcache callback.  It is a statement
+ * about the relation as it is for anyone who has accepted the invalidations
+ * that were sent until then; rule 6 in README says why a reader that accepts
+ * them after taking its snapshot knows enough.
+ *
+ * Descriptions are never freed.  What they point to is: a shape is replaced
+ * when the relation's columns or key have changed, and an old one is kept to
+ * the end of the transaction for callers up the stack that still use it.
+ *
+ * May call: item, owner, stats.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/stratnum.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "itemcache.h"
+#include "miscadmin.h"
+#include "relation.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* What describing an index finds out. */
+typedef struct PrimaryKey
+{
+	Oid			index;			/* InvalidOid: none */
+	bool		valid;
+	bool		immediate;
+	TransactionId checkxmin;
+	int			nkeys;
+	AttrNumber	attnos[INDEX_MAX_KEYS];
+	Oid			opclasses[INDEX_MAX_KEYS];
+	Oid			collations[INDEX_MAX_KEYS];
+} PrimaryKey;
+
+static HTAB *Relations = NULL;
+static RelcacheListener Listener = NULL;
+
+/*
+ * Moved whenever locks may have been released.  A relation locked under the
+ * current value is still locked.
+ */
+static uint64 LockGeneration = 1;
+
+static uint64 NextShapeId = 1;
+static List *RetiredShapes = NIL;	/* in TopMemoryContext */
+
+static ItemRelation *FindOrEnter(Oid relid);
+static void Describe(ItemRelation *relation, Relation rel);
+static void FindPrimaryKey(Relation rel, PrimaryKey *pk);
+static ItemShape *MakeShape(Relation rel, const PrimaryKey *pk, bool *usable);
+static bool DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i);
+static bool ShapesEqual(const ItemShape *a, const ItemShape *b);
+static void InstallShape(ItemRelation *relation, ItemShape *shape);
+static RelationState JudgeKind(ItemRelation *relation, Relation rel);
+static RelationState JudgeTrigger(ItemRelation *relation, Relation rel);
+static bool IsOurFunction(Oid funcid);
+static void ReadOptions(ItemRelation *relation, const Trigger *trigger);
+static void RelcacheCallback(Datum arg, Oid relid);
+
+void
+RelationsInit(RelcacheListener listener)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(ItemRelation);
+	ctl.hcxt = TopMemoryContext;
+	Relations = hash_create("itemcache relations", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	Listener = listener;
+	CacheRegisterRelcacheCallback(RelcacheCallback, (Datum) 0);
+}
+
+/*
+ * Neither allocates nor reads catalogs: may be called in the middle of
+ * anything, at abort as well.
+ */
+static void
+RelcacheCallback(Datum arg, Oid relid)
+{
+	ItemRelation *relation;
+
+	if (OidIsValid(relid))
+	{
+		relation = hash_search(Relations, &relid, HASH_FIND, NULL);
+		if (relation != NULL)
+			relation->valid = false;
+	}
+	else
+	{
+		HASH_SEQ_STATUS status;
+
+		hash_seq_init(&status, Relations);
+		while ((relation = hash_seq_search(&status)) != NULL)
+			relation->valid = false;
+	}
+	Listener(relid);
+}
+
+static ItemRelation *
+FindOrEnter(Oid relid)
+{
+	ItemRelation *relation;
+	bool		found;
+
+	relation = hash_search(Relations, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset((char *) relation + sizeof(Oid), 0,
+			   sizeof(ItemRelation) - sizeof(Oid));
+		relation->key = RelationOwnerKey(MyDatabaseId, relid);
+		relation->owner = OWNER_NONE;
+	}
+	return relation;
+}
+
+ItemRelation *
+ItemRelationForRead(Oid relid, bool missing_ok)
+{
+	ItemRelation *relation = FindOrEnter(relid);
+
+	if (relation->locked != LockGeneration)
+	{
+		LockRelationOid(relid, AccessShareLock);
+		relation->locked = LockGeneration;
+	}
+
+	/*
+	 * Even with the lock held: DDL that does not exclude readers may have
+	 * committed since (rule 6).
+	 */
+	AcceptInvalidationMessages();
+
+	if (!relation->valid)
+	{
+		Relation	rel = try_relation_open(relid, NoLock);
+
+		if (rel == NULL)
+		{
+			UnlockRelationOid(relid, AccessShareLock);
+			relation->locked = 0;
+			if (missing_ok)
+				return NULL;
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation with OID %u does not exist", relid)));
+		}
+		Describe(relation, rel);
+		relation_close(rel, NoLock);
+	}
+	return relation;
+}
+
+bool
+ItemRelationIsLocked(Oid relid)
+{
+	return FindOrEnter(relid)->locked == LockGeneration;
+}
+
+ItemRelation *
+ItemRelationOf(Relation rel)
+{
+	ItemRelation *relation = FindOrEnter(RelationGetRelid(rel));
+
+	if (!relation->valid)
+		Describe(relation, rel);
+	return relation;
+}
+
+uint64
+ItemRelationEpoch(ItemRelation *relation)
+{
+	uint64		epoch;
+
+	if (relation->state != RELATION_SERVED)
+		return EPOCH_NONE;
+	epoch = OwnerEpoch(relation->owner, relation->key);
+	if (epoch == EPOCH_NONE)
+	{
+		/* the slot went to another table */
+		relation->owner = OwnerMake(relation->key);
+		epoch = OwnerEpoch(relation->owner, relation->key);
+	}
+	return epoch;
+}
+
+bool
+RelationLockHeld(Oid relid, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return LockOrStrongerHeld(&tag, mode);
+}
+
+/*
+ * Bring a description up to date.  Marked valid first: a message that comes
+ * while we look makes it invalid again, for the next caller.  This one may go
+ * on: what it reads here is as new as the messages accepted before it began.
+ */
+static void
+Describe(ItemRelation *relation, Relation rel)
+{
+	PrimaryKey	pk;
+	bool		key_usable;
+	ItemShape  *shape;
+	RelationState state;
+
+	relation->valid = true;
+
+	PG_TRY();
+	{
+		FindPrimaryKey(rel, &pk);
+		shape = MakeShape(rel, &pk, &key_usable);
+		InstallShape(relation, shape);
+
+		relation->partitioned =
+			rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+		relation->has_rls = rel->rd_rel->relrowsecurity;
+		relation->pkindex = pk.index;
+		relation->key_usable = key_usable;
+		relation->pkvalid = key_usable && pk.valid;
+		relation->pkcheckxmin = pk.checkxmin;
+		relation->acl_user = InvalidOid;
+
+		relation->fitness = JudgeKind(relation, rel);
+		if (relation->fitness == RELATION_SERVED ||
+			relation->fitness == RELATION_PARTITIONED)
+		{
+			if (!OidIsValid(pk.index))
+				relation->fitness = RELATION_NO_KEY;
+			else if (!key_usable || !pk.valid || !pk.immediate)
+				relation->fitness = RELATION_KEY_UNUSABLE;
+		}
+		state = JudgeTrigger(relation, rel);
+		if (state == RELATION_SERVED)
+			relation->owner = OwnerMake(relation->key);
+		relation->state = state;
+	}
+	PG_CATCH();
+	{
+		relation->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * The primary key, whatever its condition.  RelationGetPrimaryKeyIndex() is
+ * not used since the majors differ in what they leave out.
+ */
+static void
+FindPrimaryKey(Relation rel, PrimaryKey *pk)
+{
+	List	   *indexes;
+	ListCell   *lc;
+
+	memset(pk, 0, sizeof(PrimaryKey));
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple;
+		Form_pg_index form;
+
+		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		if (form->indisprimary)
+		{
+			oidvector  *vector;
+			bool		isnull;
+
+			pk->index = form->indexrelid;
+			pk->valid = form->indisvalid && form->indisready;
+			pk->immediate = form->indimmediate;
+			if (form->indcheckxmin)
+				pk->checkxmin = HeapTupleHeaderGetXmin(tuple->t_data);
+			pk->nkeys = form->indnkeyatts;
+			for (int i = 0; i < pk->nkeys; i++)
+				pk->attnos[i] = form->indkey.values[i];
+			vector = (oidvector *)
+				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+												Anum_pg_index_indclass, &isnull));
+			memcpy(pk->opclasses, vector->values, pk->nkeys * sizeof(Oid));
+			vector = (oidvector *)
+				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+												Anum_pg_index_indcollation, &isnull));
+			memcpy(pk->collations, vector->values, pk->nkeys * sizeof(Oid));
+		}
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+}
+
+/*
+ * The shape of a relation's rows, in a memory context of its own that is not
+ * yet anybody's.  *usable is set false if the key is of a kind we cannot use.
+ */
+static ItemShape *
+MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
+{
+	MemoryContext context;
+	MemoryContext oldcontext;
+	ItemShape  *shape;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache shape",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	shape = palloc0(offsetof(ItemShape, keys) + pk->nkeys * sizeof(KeyColumn));
+	shape->context = context;
+	shape->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	shape->rowtype = rel->rd_rel->reltype;
+
+	for (int i = 0; i < shape->tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
+
+		if (att->attlen == -1)
+			shape->has_varlena = true;
+		if (AttributeIsVirtual(att))
+			shape->has_virtual = true;
+	}
+
+	*usable = OidIsValid(pk->index);
+	shape->nkeys = pk->nkeys;
+	for (int i = 0; i < pk->nkeys && *usable; i++)
+		*usable = DescribeKeyColumn(shape, pk, i);
+	MemoryContextSwitchTo(oldcontext);
+	return shape;
+}
+
+static bool
+DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
+{
+	KeyColumn  *column = &shape->keys[i];
+	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, pk->attnos[i] - 1);
+	HeapTuple	tuple;
+	Form_pg_opclass opclass;
+
+	column->attno = pk->attnos[i];
+	column->typid = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->basetypid = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
+	column->collation = pk->collations[i];
+	column->typlen = att->attlen;
+	column->typbyval = att->attbyval;
+
+	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(pk->opclasses[i]));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
+	if (opclass->opcmethod == BTREE_AM_OID)
+		column->eqop = get_opfamily_member(opclass->opcfamily,
+										   opclass->opcintype,
+										   opclass->opcintype,
+										   BTEqualStrategyNumber);
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(column->eqop))
+		return false;
+	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
+	return true;
+}
+
+static bool
+ShapesEqual(const ItemShape *a, const ItemShape *b)
+{
+	if (a->rowtype != b->rowtype || a->nkeys != b->nkeys ||
+		!equalTupleDescs(a->tupdesc, b->tupdesc))
+		return false;
+	for (int i = 0; i < a->nkeys; i++)
+	{
+		if (a->keys[i].attno != b->keys[i].attno ||
+			a->keys[i].collation != b->keys[i].collation ||
+			a->keys[i].typmod != b->keys[i].typmod ||
+			a->keys[i].eqop != b->keys[i].eqop)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Most messages change nothing of the shape (VACUUM and ANALYZE send them
+ * too): then the old one stays.
+ */
+static void
+InstallShape(ItemRelation *relation, ItemShape *shape)
+{
+	if (relation->shape != NULL)
+	{
+		MemoryContext oldcontext;
+
+		if (ShapesEqual(relation->shape, shape))
+		{
+			MemoryContextDelete(shape->context);
+			return;
+		}
+		oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+		RetiredShapes = lappend(RetiredShapes, relation->shape);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	shape->id = NextShapeId++;
+	MemoryContextSetParent(shape->context, CacheMemoryContext);
+	relation->shape = shape;
+}
+
+void
+RelationsAtTransactionEnd(void)
+{
+	LockGeneration++;
+	if (RetiredShapes != NIL)
+	{
+		ListCell   *lc;
+
+		foreach(lc, RetiredShapes)
+			MemoryContextDelete(((ItemShape *) lfirst(lc))->context);
+		list_free(RetiredShapes);
+		RetiredShapes = NIL;
+	}
+}
+
+void
+RelationsAtSubTransactionAbort(void)
+{
+	LockGeneration++;
+}
+
+/*
+ * Everything that must be so of a table to be served but for its key and its
+ * trigger.
+ */
+static RelationState
+JudgeKind(ItemRelation *relation, Relation rel)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		return RELATION_PARTITIONED;
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		return RELATION_WRONG_KIND;
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		return RELATION_TEMPORARY;
+	if (IsSystemRelation(rel))
+		return RELATION_CATALOG;
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return RELATION_NOT_HEAP;
+	if (relation->shape->has_virtual)
+		return RELATION_VIRTUAL_COLUMN;
+	return RELATION_SERVED;
+}
+
+/* Is it attached, fit to be served, and does the trigger see every write? */
+static RelationState
+JudgeTrigger(ItemRelation *relation, Relation rel)
+{
+	Trigger    *trigger = FindItemCacheTrigger(rel);
+
+	relation->attached = trigger != NULL;
+	relation->preload = false;
+	relation->cache_new = false;
+	if (trigger != NULL)
+		ReadOptions(relation, trigger);
+
+	if (relation->fitness != RELATION_SERVED &&
+		relation->fitness != RELATION_PARTITIONED)
+		return relation->fitness;
+	if (trigger == NULL)
+		return RELATION_NOT_ATTACHED;
+	if (!TriggerHasOurForm(trigger))
+		return RELATION_TRIGGER_ALTERED;
+	if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+		return RELATION_TRIGGER_DISABLED;
+	return relation->fitness;
+}
+
+/*
+ * Works on a copy: looking up functions may rebuild the relcache entry, and
+ * its triggers with it.
+ */
+Trigger *
+FindItemCacheTrigger(Relation rel)
+{
+	TriggerDesc *trigdesc = CopyTriggerDesc(rel->trigdesc);
+	Trigger    *candidate = NULL;
+
+	if (trigdesc == NULL)
+		return NULL;
+	for (int i = 0; i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+
+		if (!IsOurFunction(trigger->tgfoid))
+			continue;
+		if (TriggerHasOurForm(trigger) &&
+			trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
+			return trigger;
+		if (candidate == NULL)
+			candidate = trigger;
+	}
+	return candidate;
+}
+
+/* Only a superuser can make a C function, so its symbol is proof enough. */
+static bool
+IsOurFunction(Oid funcid)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId)
+	{
+		bool		isnull;
+		Datum		prosrc;
+
+		prosrc = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+		if (!isnull)
+		{
+			char	   *symbol = TextDatumGetCString(prosrc);
+
+			result = strcmp(symbol, ITEMCACHE_TRIGGER_SYMBOL) == 0;
+			pfree(symbol);
+		}
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * The form attach() makes, in which no row change escapes: AFTER, for each
+ * row, all three events, no WHEN, no column list, not deferrable.
+ */
+bool
+TriggerHasOurForm(const Trigger *trigger)
+{
+	return trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT |
+							   TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE) &&
+		trigger->tgnattr == 0 &&
+		trigger->tgqual == NULL &&
+		!OidIsValid(trigger->tgconstraint) &&
+		!trigger->tgdeferrable &&
+		trigger->tgoldtable == NULL &&
+		trigger->tgnewtable == NULL;
+}
+
+static void
+ReadOptions(ItemRelation *relation, const Trigger *trigger)
+{
+	relation->preload = true;
+	relation->cache_new = true;
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		if (strcmp(trigger->tgargs[i], "preload=false") == 0)
+			relation->preload = false;
+		else if (strcmp(trigger->tgargs[i], "cache_new=false") == 0)
+			relation->cache_new = false;
+	}
+}
+
+const char *
+RelationStateName(RelationState state)
+{
+	switch (state)
+	{
+		case RELATION_SERVED:
+			return "served";
+		case RELATION_NOT_ATTACHED:
+			return "not attached";
+		case RELATION_PARTITIONED:
+			return "partitioned";
+		case RELATION_WRONG_KIND:
+			return "not a table";
+		case RELATION_TEMPORARY:
+			return "temporary table";
+		case RELATION_CATALOG:
+			return "system catalog";
+		case RELATION_NOT_HEAP:
+			return "access method is not heap";
+		case RELATION_NO_KEY:
+			return "no primary key";
+		case RELATION_KEY_UNUSABLE:
+			return "primary key is deferrable, not valid or not a btree";
+		case RELATION_VIRTUAL_COLUMN:
+			return "virtual generated column";
+		case RELATION_TRIGGER_ALTERED:
+			return "trigger altered";
+		case RELATION_TRIGGER_DISABLED:
+			return "trigger not enabled always";
+	}
+	return "unknown";
+}
