@@ -33,6 +33,7 @@
 typedef struct GetState
 {
 	Oid			relid;
+	ItemRelation *relation;		/* NULL until it has been opened */
 	KeyConverter *converter;
 	/* of get_many(): the array's element type */
 	Oid			elemtype;
@@ -55,16 +56,31 @@ itemcache_get(PG_FUNCTION_ARGS)
 	GetState   *state = fcinfo->flinfo->fn_extra;
 	ItemRelation *relation;
 	bool		by_query;
+	uint64		shape_id = 0;
+	bool		exists = false;
 	Datum		key[INDEX_MAX_KEYS];
 	Datum	   *keys = key;
 	HeapTupleHeader result;
 
 	if (state == NULL)
 		state = GetCallState(fcinfo);
-	relation = OpenForGet(state, &by_query);
 
-	if (PG_ARGISNULL(1) ||
-		!ConvertKey(state->converter, relation, PG_GETARG_DATUM(1), key))
+	/* where all looks as it was at the last call, fetch while we look */
+	if (!PG_ARGISNULL(1) && state->relation != NULL &&
+		ItemRelationLooksCurrent(state->relation))
+	{
+		shape_id = state->relation->shape->id;
+		exists = ConvertKey(state->converter, state->relation,
+							PG_GETARG_DATUM(1), key);
+		if (exists)
+			PrefetchItem(state->relation, key);
+	}
+
+	relation = OpenForGet(state, &by_query);
+	if (shape_id != relation->shape->id)
+		exists = !PG_ARGISNULL(1) &&
+			ConvertKey(state->converter, relation, PG_GETARG_DATUM(1), key);
+	if (!exists)
 		PG_RETURN_NULL();
 
 	LookupItems(relation, GetActiveSnapshot(), by_query, 1, &keys, &result);
@@ -224,7 +240,12 @@ GetCallState(FunctionCallInfo fcinfo)
 static ItemRelation *
 OpenForGet(GetState *state, bool *by_query)
 {
-	ItemRelation *relation = ItemRelationForRead(state->relid, false);
+	ItemRelation *relation = state->relation;
+
+	if (relation == NULL)
+		relation = state->relation = ItemRelationForRead(state->relid, false);
+	else
+		RefreshItemRelation(relation, false);
 
 	if (relation->fitness == RELATION_WRONG_KIND)
 		ereport(ERROR,

@@ -31,7 +31,8 @@ static bool ImageEquals(const KeyColumn *column, Datum a, Datum b);
 /*
  * Most rows are copied as they are.  A row needs more if it is shorter than
  * its table is wide (columns were added with a default that the heap has not
- * been told of), or has a value out of line or compressed.
+ * been told of), or has a value out of line (be it in a dropped column) or
+ * compressed.
  */
 HeapTupleHeader
 ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
@@ -40,13 +41,15 @@ ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
 	bool		isnull[MaxHeapAttributeNumber];
 	Size		rawsize;
 
-	if (HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
-		(!shape->has_varlena || !HeapTupleHasVarWidth(tuple)))
+	bool		complete;
+
+	complete = HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
+		!HeapTupleHasExternal(tuple);
+	if (complete && (!shape->has_varlena || !HeapTupleHasVarWidth(tuple)))
 		return CopyImage(shape, tuple, &tuple->t_self, limit);
 
 	heap_deform_tuple(tuple, shape->tupdesc, values, isnull);
-	if (!NeedsFlattening(shape, values, isnull, &rawsize) &&
-		HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts)
+	if (!NeedsFlattening(shape, values, isnull, &rawsize) && complete)
 		return CopyImage(shape, tuple, &tuple->t_self, limit);
 
 	if (rawsize > limit)
@@ -87,6 +90,8 @@ FormFlatImage(const ItemShape *shape, HeapTuple tuple,
 			  Datum *values, bool *isnull, Size limit)
 {
 	TupleDesc	tupdesc = shape->tupdesc;
+	Pointer		detoasted[MaxHeapAttributeNumber];
+	int			ndetoasted = 0;
 	HeapTuple	flat;
 	HeapTupleHeader image;
 
@@ -97,11 +102,19 @@ FormFlatImage(const ItemShape *shape, HeapTuple tuple,
 		if (att->attisdropped)
 			isnull[i] = true;
 		if (!isnull[i] && att->attlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
+		{
+			Pointer		value = (Pointer) PG_DETOAST_DATUM_PACKED(values[i]);
+
+			if (value != DatumGetPointer(values[i]))
+				detoasted[ndetoasted++] = value;
+			values[i] = PointerGetDatum(value);
+		}
 	}
 	flat = heap_form_tuple(tupdesc, values, isnull);
 	image = CopyImage(shape, flat, &tuple->t_self, limit);
 	heap_freetuple(flat);
+	while (ndetoasted > 0)
+		pfree(detoasted[--ndetoasted]);
 	return image;
 }
 

@@ -28,8 +28,9 @@
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results);
-static int	LookupInStore(const ItemAccess *access, int nkeys,
-						  Datum *const *keys, HeapTupleHeader *results);
+static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
+						  Snapshot snapshot, int nkeys, Datum *const *keys,
+						  HeapTupleHeader *results);
 static HeapTupleHeader FetchItem(const ItemAccess *access, uint64 hash,
 								 const Datum *key);
 static void LookupInPartitions(ItemRelation *root, Snapshot snapshot,
@@ -63,8 +64,7 @@ LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
 	Datum	   *missing[LOOKUP_BATCH];
 	int			nmissing;
 
-	BeginItemAccess(&access, relation, snapshot);
-	nmissing = LookupInStore(&access, nkeys, keys, results);
+	nmissing = LookupInStore(&access, relation, snapshot, nkeys, keys, results);
 	if (nmissing == 0)
 		return;
 
@@ -79,33 +79,36 @@ LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
 }
 
 /*
- * Look in the store; returns the number of keys that it cannot answer.  All
- * results are set, to NULL where there is none.
+ * Begin access to the relation, and look in the store; returns the number of
+ * keys that it cannot answer.  All results are set, to NULL where there is
+ * none.
  */
 static int
-LookupInStore(const ItemAccess *access, int nkeys, Datum *const *keys,
-			  HeapTupleHeader *results)
+LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
+			  int nkeys, Datum *const *keys, HeapTupleHeader *results)
 {
 	uint64		hashes[LOOKUP_BATCH];
 	int			nhits = 0;
 	int			nmissing = 0;
 
-	if (access->serve)
+	if (relation->state == RELATION_SERVED)
 	{
 		for (int i = 0; i < nkeys; i++)
 		{
 			if (keys[i] == NULL)
 				continue;
-			hashes[i] = KeyHash(access->shape, access->relation->key, keys[i]);
+			hashes[i] = KeyHash(relation->shape, relation->key, keys[i]);
 			if (nkeys > 1)
 				StorePrefetchSlots(hashes[i]);
 		}
-		for (int i = 0; i < nkeys && nkeys > 1; i++)
+		for (int i = 0; i < nkeys; i++)
 		{
 			if (keys[i] != NULL)
 				StorePrefetchItem(hashes[i]);
 		}
 	}
+	BeginItemAccess(access, relation, snapshot);
+
 	for (int i = 0; i < nkeys; i++)
 	{
 		results[i] = NULL;
@@ -119,8 +122,15 @@ LookupInStore(const ItemAccess *access, int nkeys, Datum *const *keys,
 			nmissing++;
 	}
 	if (nhits > 0)
-		RelationCount(access->relation, COUNT_HITS, nhits);
+		RelationCount(relation, COUNT_HITS, nhits);
 	return nmissing;
+}
+
+void
+PrefetchItem(const ItemRelation *relation, const Datum *key)
+{
+	if (relation->state == RELATION_SERVED)
+		StorePrefetchSlots(KeyHash(relation->shape, relation->key, key));
 }
 
 /*

@@ -32,4 +32,10 @@ extern void LookupItems(ItemRelation *relation, Snapshot snapshot,
 						bool read_table, int nkeys, Datum *const *keys,
 						HeapTupleHeader *results);
 
+/*
+ * Have the processor fetch what a lookup of this key will read first, while
+ * the caller still prepares for it.  Changes nothing and promises nothing.
+ */
+extern void PrefetchItem(const ItemRelation *relation, const Datum *key);
+
 #endif							/* ITEMCACHE_LOOKUP_H */

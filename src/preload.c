@@ -951,6 +951,8 @@ FileIsOfRange(Relation rel, const BlockRange *range)
 			entry->nblocks = nblocks;
 			entry->next = 0;
 			entry->blocks_done = 0;
+			entry->items = 0;
+			entry->bytes = 0;
 		}
 		else if (entry->outcome == PRELOAD_DONE)
 			entry->outcome = PRELOAD_SKIPPED;
@@ -984,10 +986,12 @@ ReadRange(PageLoader *loader, const BlockRange *range)
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	if (WorkerEntry->relfilenode == range->relfilenode)
+	{
 		WorkerEntry->blocks_done +=
 			(outcome == PRELOAD_DONE ? range->end : block) - range->begin;
-	WorkerEntry->items += loader->items;
-	WorkerEntry->bytes += loader->bytes;
+		WorkerEntry->items += loader->items;
+		WorkerEntry->bytes += loader->bytes;
+	}
 	LWLockRelease(&Preload->lock);
 
 	if (outcome != PRELOAD_DONE)
@@ -1194,6 +1198,7 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 			continue;
 		ItemKey(access->shape, &tuple, key);
 		fill->hash = KeyHash(access->shape, access->relation->key, key);
+		StorePrefetchSlots(fill->hash);
 		n++;
 	}
 	return n;
@@ -1293,7 +1298,7 @@ LoadWholeTable(PageLoader *loader, Relation rel)
 			ereport(NOTICE,
 					(errmsg("the cache is full: loading of table \"%s\" stopped at block %u of %u",
 							RelationGetRelationName(rel), block, nblocks),
-					 errhint("Consider increasing the configuration parameter \"itemcache.memory\".")));
+					 errhint("Consider increasing \"itemcache.memory\" or \"itemcache.max_items\".")));
 			break;
 		}
 	}
@@ -1327,19 +1332,22 @@ BeginLoadingOrComplain(PageLoader *loader, Relation rel)
 static void
 ComplainNotServed(Relation rel, ItemRelation *relation)
 {
-	if (!relation->attached)
+	RelationState state = relation->state;
+
+	if (state == RELATION_NOT_ATTACHED || state == RELATION_PARTITIONED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"%s\" is not attached to the cache",
+				 errmsg("table \"%s\" is not attached to the cache",
 						RelationGetRelationName(rel)),
-				 errhint("Use itemcache.attach() to attach a table.")));
+				 errhint("Use itemcache.attach() to attach it.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("cannot load table \"%s\" into the cache",
+			 errmsg("cannot load \"%s\" into the cache",
 					RelationGetRelationName(rel)),
-			 errdetail("The table is not served from the cache: %s.",
-					   RelationStateName(relation->state)),
-			 errhint("itemcache.attach() repairs the trigger of a table.")));
+			 errdetail("It is not served from the cache: %s.",
+					   RelationStateName(state)),
+			 relation->attached ?
+			 errhint("If its trigger was altered or disabled, itemcache.attach() repairs it.") : 0));
 }
 
 PG_FUNCTION_INFO_V1(itemcache_preload_progress);

@@ -143,6 +143,14 @@ ItemRelationForRead(Oid relid, bool missing_ok)
 {
 	ItemRelation *relation = FindOrEnter(relid);
 
+	return RefreshItemRelation(relation, missing_ok) ? relation : NULL;
+}
+
+bool
+RefreshItemRelation(ItemRelation *relation, bool missing_ok)
+{
+	Oid			relid = relation->relid;
+
 	if (relation->locked != LockGeneration)
 	{
 		LockRelationOid(relid, AccessShareLock);
@@ -164,7 +172,7 @@ ItemRelationForRead(Oid relid, bool missing_ok)
 			UnlockRelationOid(relid, AccessShareLock);
 			relation->locked = 0;
 			if (missing_ok)
-				return NULL;
+				return false;
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("relation with OID %u does not exist", relid)));
@@ -172,13 +180,19 @@ ItemRelationForRead(Oid relid, bool missing_ok)
 		Describe(relation, rel);
 		relation_close(rel, NoLock);
 	}
-	return relation;
+	return true;
 }
 
 bool
 ItemRelationIsLocked(Oid relid)
 {
 	return FindOrEnter(relid)->locked == LockGeneration;
+}
+
+bool
+ItemRelationLooksCurrent(const ItemRelation *relation)
+{
+	return relation->valid && relation->locked == LockGeneration;
 }
 
 ItemRelation *

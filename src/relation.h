@@ -80,8 +80,20 @@ typedef struct ItemRelation
  */
 extern ItemRelation *ItemRelationForRead(Oid relid, bool missing_ok);
 
+/*
+ * The same for a relation found before, for callers in a hurry; false instead
+ * of NULL.
+ */
+extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
+
 /* Has ItemRelationForRead() locked the relation in this transaction? */
 extern bool ItemRelationIsLocked(Oid relid);
+
+/*
+ * Is it locked, and has no message come for it that we know of?  A hint: only
+ * ItemRelationForRead() can say that there is none.
+ */
+extern bool ItemRelationLooksCurrent(const ItemRelation *relation);
 
 /*
  * The same for a relation that the caller has open and locked; accepts no
