@@ -1,15 +1,18 @@
 MODULE_big = itemcache
 OBJS = \
 	src/attach.o \
+	src/callsite.o \
 	src/fill.o \
 	src/get.o \
 	src/item.o \
 	src/itemcache.o \
 	src/keyarg.o \
+	src/load.o \
 	src/lookup.o \
 	src/owner.o \
 	src/partition.o \
 	src/preload.o \
+	src/preload_worker.o \
 	src/privilege.o \
 	src/read.o \
 	src/relation.o \
@@ -19,7 +22,8 @@ OBJS = \
 	src/store_index.o \
 	src/track.o \
 	src/views.o \
-	src/visibility.o
+	src/visibility.o \
+	src/write.o
 
 EXTENSION = itemcache
 DATA = itemcache--1.0.sql

@@ -104,6 +104,52 @@ COMMENT ON FUNCTION get_many(anyelement, record[]) IS
 'the rows with these primary keys of several columns';
 
 --
+-- Writing
+--
+
+CREATE FUNCTION put(item anyelement)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_put'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION put(anyelement) IS
+'insert a row, or update the row that has its primary key';
+
+CREATE FUNCTION put_many(items anyarray)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'itemcache_put_many'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION put_many(anyarray) IS
+'put many rows at once; returns how many were inserted or changed';
+
+CREATE FUNCTION delete(row_type anyelement, key bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'itemcache_delete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION delete(anyelement, bigint) IS
+'delete the row with this primary key; true if there was one';
+
+CREATE FUNCTION delete(row_type anyelement, key text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'itemcache_delete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION delete(anyelement, text) IS
+'delete the row with this primary key, given as text of any key type';
+
+CREATE FUNCTION delete(row_type anyelement, key uuid)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'itemcache_delete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION delete(anyelement, uuid) IS
+'delete the row with this primary key';
+
+CREATE FUNCTION delete(row_type anyelement, key record)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'itemcache_delete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION delete(anyelement, record) IS
+'delete the row with this primary key of several columns';
+
+--
 -- What it does
 --
 

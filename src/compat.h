@@ -12,6 +12,8 @@
 #define ITEMCACHE_COMPAT_H
 
 #include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"

@@ -6,7 +6,7 @@
  * Both are STABLE and use the active snapshot, which is that of the query
  * that calls them: a lookup and a SELECT in one statement agree.
  *
- * May call: lookup, keyarg, privilege, relation.
+ * May call: callsite, lookup, keyarg, privilege.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,45 +15,26 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
+#include "callsite.h"
 #include "funcapi.h"
-#include "itemcache.h"
-#include "keyarg.h"
 #include "lookup.h"
 #include "miscadmin.h"
 #include "privilege.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
-/* What a call site remembers from call to call. */
-typedef struct GetState
-{
-	Oid			relid;
-	ItemRelation *relation;		/* NULL until it has been opened */
-	KeyConverter *converter;
-	/* of get_many(): the array's element type */
-	Oid			elemtype;
-	int16		elemlen;
-	bool		elembyval;
-	char		elemalign;
-} GetState;
-
 PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
 
-static GetState *GetCallState(FunctionCallInfo fcinfo);
-static ItemRelation *OpenForGet(GetState *state, bool *by_query);
 static void EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 					  HeapTupleHeader *items);
 
 Datum
 itemcache_get(PG_FUNCTION_ARGS)
 {
-	GetState   *state = fcinfo->flinfo->fn_extra;
+	CallSite   *site;
 	ItemRelation *relation;
 	bool		by_query;
 	uint64		shape_id = 0;
@@ -62,24 +43,24 @@ itemcache_get(PG_FUNCTION_ARGS)
 	Datum	   *keys = key;
 	HeapTupleHeader result;
 
-	if (state == NULL)
-		state = GetCallState(fcinfo);
+	site = GetCallSite(fcinfo, false, false);
 
 	/* where all looks as it was at the last call, fetch while we look */
-	if (!PG_ARGISNULL(1) && state->relation != NULL &&
-		ItemRelationLooksCurrent(state->relation))
+	if (!PG_ARGISNULL(1) && site->relation != NULL &&
+		ItemRelationLooksCurrent(site->relation))
 	{
-		shape_id = state->relation->shape->id;
-		exists = ConvertKey(state->converter, state->relation,
+		shape_id = site->relation->shape->id;
+		exists = ConvertKey(site->converter, site->relation,
 							PG_GETARG_DATUM(1), key);
 		if (exists)
-			PrefetchItem(state->relation, key);
+			PrefetchItem(site->relation, key);
 	}
 
-	relation = OpenForGet(state, &by_query);
+	relation = OpenCallSite(site);
+	by_query = CheckReadPrivilege(relation);
 	if (shape_id != relation->shape->id)
 		exists = !PG_ARGISNULL(1) &&
-			ConvertKey(state->converter, relation, PG_GETARG_DATUM(1), key);
+			ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key);
 	if (!exists)
 		PG_RETURN_NULL();
 
@@ -94,7 +75,7 @@ Datum
 itemcache_get_many(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	GetState   *state = fcinfo->flinfo->fn_extra;
+	CallSite   *site;
 	ItemRelation *relation;
 	bool		by_query;
 	ArrayType  *array = NULL;
@@ -109,9 +90,9 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (state == NULL)
-		state = GetCallState(fcinfo);
-	relation = OpenForGet(state, &by_query);
+	site = GetCallSite(fcinfo, false, true);
+	relation = OpenCallSite(site);
+	by_query = CheckReadPrivilege(relation);
 
 	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	tupdesc = CreateTupleDescCopy(relation->shape->tupdesc);
@@ -149,7 +130,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			if (!more)
 				break;
 			keys[nkeys] = NULL;
-			if (!isnull && ConvertKey(state->converter, relation, value,
+			if (!isnull && ConvertKey(site->converter, relation, value,
 									  values[nkeys]))
 				keys[nkeys] = values[nkeys];
 			nkeys++;
@@ -157,7 +138,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		if (nkeys > 0)
 		{
 			/* converting keys may have run anything: look afresh */
-			relation = ItemRelationForRead(state->relid, false);
+			relation = OpenCallSite(site);
 			LookupItems(relation, GetActiveSnapshot(), by_query, nkeys, keys,
 						items);
 			EmitItems(store, tupdesc, nkeys, items);
@@ -197,73 +178,4 @@ EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 		tuple.t_data = items[i];
 		tuplestore_puttuple(store, &tuple);
 	}
-}
-
-/* First call at a call site: which table, and which type of key? */
-static GetState *
-GetCallState(FunctionCallInfo fcinfo)
-{
-	GetState   *state;
-	Oid			rowtype;
-	Oid			keytype;
-	Oid			relid;
-
-	RequirePreloaded();
-
-	rowtype = get_fn_expr_argtype(fcinfo->flinfo, 0);
-	keytype = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	relid = OidIsValid(rowtype) ? get_typ_typrelid(rowtype) : InvalidOid;
-	if (!OidIsValid(relid) || !OidIsValid(keytype))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 OidIsValid(rowtype) ?
-				 errmsg("type %s is not the row type of a table",
-						format_type_be(rowtype)) :
-				 errmsg("could not determine the row type"),
-				 errhint("The first argument says which table: NULL::tablename.")));
-
-	state = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(GetState));
-	state->relid = relid;
-	state->elemtype = get_element_type(keytype);
-	state->converter = MakeKeyConverter(OidIsValid(state->elemtype) &&
-										fcinfo->flinfo->fn_retset ?
-										state->elemtype : keytype,
-										fcinfo->flinfo->fn_mcxt);
-	fcinfo->flinfo->fn_extra = state;
-	return state;
-}
-
-/*
- * The relation of a call site, checked to be a table with a primary key that
- * the current user may read.
- */
-static ItemRelation *
-OpenForGet(GetState *state, bool *by_query)
-{
-	ItemRelation *relation = state->relation;
-
-	if (relation == NULL)
-		relation = state->relation = ItemRelationForRead(state->relid, false);
-	else
-		RefreshItemRelation(relation, false);
-
-	if (relation->fitness == RELATION_WRONG_KIND)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a table",
-						get_rel_name(state->relid)),
-				 errhint("Items are rows of a table or partitioned table.")));
-	if (!OidIsValid(relation->pkindex))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has no primary key",
-						get_rel_name(state->relid)),
-				 errhint("Items are looked up by primary key: add one with ALTER TABLE.")));
-	if (!relation->key_usable)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("primary key of table \"%s\" is not a btree index",
-						get_rel_name(state->relid))));
-	*by_query = CheckReadPrivilege(relation);
-	return relation;
 }

@@ -31,6 +31,7 @@
 #include "store.h"
 #include "track.h"
 #include "utils/guc.h"
+#include "write.h"
 
 PG_MODULE_MAGIC;
 
@@ -40,6 +41,7 @@ int			itemcache_max_item_size;
 bool		itemcache_preload_enabled;
 int			itemcache_preload_workers;
 bool		itemcache_enabled;
+bool		itemcache_async_put;
 
 static shmem_request_hook_type PreviousShmemRequestHook = NULL;
 static shmem_startup_hook_type PreviousShmemStartupHook = NULL;
@@ -65,6 +67,7 @@ _PG_init(void)
 	shmem_startup_hook = SetUpSharedMemory;
 	TrackInit();
 	PrivilegesInit();
+	WriteInit();
 	PreloadRegisterLauncher();
 }
 
@@ -111,6 +114,13 @@ DefineSettings(void)
 							 "When off, lookups read the table. Writes keep the cache exact either way.",
 							 &itemcache_enabled,
 							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.async_put",
+							 "Commits transactions asynchronously that put or delete items.",
+							 "Applies to itemcache.put(), put_many() and delete() where \"synchronous_commit\" is on or local: the change is visible at once, and on disk within moments.",
+							 &itemcache_async_put,
+							 false,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved(ITEMCACHE_NAME);

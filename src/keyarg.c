@@ -251,7 +251,7 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 		column->method = CONVERT_NOTHING;
 	else if (IsInteger(argtype) && IsInteger(column->keytype))
 		column->method = CONVERT_INTEGER;
-	else if (IsTextual(argtype))
+	else if (IsTextual(argtype) || argtype == UNKNOWNOID)
 	{
 		column->method = CONVERT_INPUT;
 		getTypeInputInfo(column->keytype, &function, &column->typioparam);
@@ -290,7 +290,10 @@ ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
 				return false;
 			break;
 		case CONVERT_INPUT:
+			/* a bare literal in ROW() is of type unknown, which is a cstring */
 			*value = InputFunctionCall(&column->function,
+									   column->argtype == UNKNOWNOID ?
+									   DatumGetCString(arg) :
 									   TextDatumGetCString(arg),
 									   column->typioparam, -1);
 			break;

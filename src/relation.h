@@ -56,6 +56,7 @@ typedef struct ItemRelation
 	uint64		acl_generation; /* when; see privilege.h */
 	struct LeafMap *leafmaps;	/* of partitions; see partition.h */
 	struct ReadPlan *readplan;	/* see read.h */
+	struct WritePlans *writeplans;	/* see write.h */
 } ItemRelation;
 
 #define RelationOwnerKey(dbid, relid) \

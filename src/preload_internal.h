@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * preload_internal.h
+ *	  What the preload launcher and its workers share.
+ *
+ * Everything in shared memory is protected by the lock in it, except that
+ * "leave" and "run" may be read without.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_PRELOAD_INTERNAL_H
+#define ITEMCACHE_PRELOAD_INTERNAL_H
+
+#include "datatype/timestamp.h"
+#include "storage/block.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+
+/* Tables whose progress is kept; of finished ones only the latest. */
+#define PRELOAD_ENTRIES		512
+
+/* More workers than this are not started, whatever the setting says. */
+#define PRELOAD_MAX_WORKERS	64
+
+typedef enum PreloadState
+{
+	PRELOAD_LOADING,
+	PRELOAD_DONE,
+	PRELOAD_FULL,
+	PRELOAD_STOPPED,
+	PRELOAD_SKIPPED,
+	PRELOAD_FAILED
+} PreloadState;
+
+/* A table that is being, or has been, loaded. */
+typedef struct PreloadEntry
+{
+	Oid			dbid;			/* InvalidOid: never used */
+	Oid			relid;
+	uint64		run;			/* PreloadShared.run when it was begun */
+	Oid			relfilenode;	/* the file that nblocks and next are of */
+	PreloadState state;			/* for the view; LOADING until the last worker
+								 * has left */
+	PreloadState outcome;		/* what state will be; if not DONE, no range
+								 * is given out any more */
+	int			workers;		/* that are at it */
+	int			restarts;
+	BlockNumber nblocks;
+	BlockNumber next;			/* first block not given out */
+	BlockNumber blocks_done;
+	uint64		items;
+	uint64		bytes;
+	TimestampTz started;
+	TimestampTz finished;
+	NameData	datname;
+	NameData	nspname;
+	NameData	relname;
+} PreloadEntry;
+
+typedef struct PreloadShared
+{
+	int			tranche;		/* set once, by the postmaster */
+	LWLock		lock;
+	Oid			dbid;			/* database being loaded, if any */
+	volatile uint64 run;		/* counts the databases visited; read without
+								 * lock */
+	volatile bool leave;		/* workers shall leave it; read without lock */
+	bool		more;			/* there is work for several workers */
+	bool		finished;		/* a worker reached the end of the list */
+	Oid			begun;			/* highest OID of a table begun in this run */
+	Oid			visited;		/* databases up to this OID are done, ... */
+	bool		all_done;		/* ... or all are */
+	TimestampTz started;		/* when the first one was visited */
+	uint64		tables;			/* that ended, with ... */
+	uint64		items;			/* ... what was loaded of them */
+	uint64		bytes;
+	PGPROC	   *launcher;
+	PGPROC	   *workers[PRELOAD_MAX_WORKERS];
+	PreloadEntry entries[PRELOAD_ENTRIES];
+} PreloadShared;
+
+/* How the launcher tells a worker what to do, besides the database's OID. */
+typedef struct PreloadOrder
+{
+	uint64		run;
+	int			number;			/* of the worker, in PreloadShared.workers */
+} PreloadOrder;
+
+extern PreloadShared *Preload;
+
+/* Log how a table ended. */
+extern void PreloadLogTable(const PreloadEntry *entry);
+
+#endif							/* ITEMCACHE_PRELOAD_INTERNAL_H */
