@@ -224,9 +224,9 @@ SELECT t.*,
 FROM tables_get() t;
 COMMENT ON VIEW tables IS 'the attached tables of this database, and the leaves of those that are partitioned';
 COMMENT ON COLUMN tables.relid IS 'the table';
-COMMENT ON COLUMN tables.leaf_of IS 'the topmost partitioned table it is a leaf of, if it is one';
-COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead';
-COMMENT ON COLUMN tables.served IS 'whether lookups are answered from the cache';
+COMMENT ON COLUMN tables.leaf_of IS 'the topmost attached partitioned table it is part of, if it is a partition';
+COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead; "locked" if it could not be looked at because of another session''s lock';
+COMMENT ON COLUMN tables.served IS 'whether lookups are answered from the cache; of a partitioned table: for some of its partitions at least';
 COMMENT ON COLUMN tables.preload IS 'whether it is loaded at start-up';
 COMMENT ON COLUMN tables.cache_new IS 'whether new rows are cached as they are inserted';
 COMMENT ON COLUMN tables.items IS 'items cached now; of a partitioned table: of its leaves together, and so with all counts';

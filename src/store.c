@@ -658,12 +658,17 @@ RingWithRoom(StorePartition *partition, uint64 units, bool *again)
 	for (int ring = RING_MAIN; ring >= RING_SMALL; ring--)
 	{
 		uint64		size = store_layout.ring_units[ring];
-		int			budget = MOVES_PER_PUT;
+		int			budget;
 
 		if (units > store_layout.entry_limit[ring])
 			continue;
-		if (RingFits(partition, ring, units))
+
+		/* garbage at the tail costs nothing */
+		budget = 0;
+		if (MakeRoom(partition, ring, units, ROOM_KEEP, &budget))
 			return ring;
+
+		budget = MOVES_PER_PUT;
 		if (partition->live[ring] + units <= size - size / 32 &&
 			partition->items[ring] < store_layout.item_limit[ring])
 		{
