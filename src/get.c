@@ -28,6 +28,7 @@
 PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
 
+static Snapshot CallersSnapshot(void);
 static void EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 					  HeapTupleHeader *items);
 
@@ -64,7 +65,7 @@ itemcache_get(PG_FUNCTION_ARGS)
 	if (!exists)
 		PG_RETURN_NULL();
 
-	LookupItems(relation, GetActiveSnapshot(), by_query, 1, &keys, &result);
+	LookupItems(relation, CallersSnapshot(), by_query, 1, &keys, &result);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	ItemPointerSetInvalid(&result->t_ctid);
@@ -139,7 +140,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		{
 			/* converting keys may have run anything: look afresh */
 			relation = OpenCallSite(site);
-			LookupItems(relation, GetActiveSnapshot(), by_query, nkeys, keys,
+			LookupItems(relation, CallersSnapshot(), by_query, nkeys, keys,
 						items);
 			EmitItems(store, tupdesc, nkeys, items);
 		}
@@ -148,6 +149,16 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	array_free_iterator(iterator);
 	MemoryContextDelete(batchcontext);
 	PG_RETURN_NULL();
+}
+
+static Snapshot
+CallersSnapshot(void)
+{
+	if (!ActiveSnapshotSet())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("items cannot be looked up without an active snapshot")));
+	return GetActiveSnapshot();
 }
 
 static void

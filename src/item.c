@@ -75,8 +75,8 @@ NeedsFlattening(const ItemShape *shape, const Datum *values,
 
 		if (isnull[i] || att->attlen != -1 || att->attisdropped)
 			continue;
-		if (VARATT_IS_EXTENDED(DatumGetPointer(values[i])) &&
-			!VARATT_IS_SHORT(DatumGetPointer(values[i])))
+		if (VARATT_IS_EXTERNAL(DatumGetPointer(values[i])) ||
+			VARATT_IS_COMPRESSED(DatumGetPointer(values[i])))
 		{
 			*rawsize += toast_raw_datum_size(values[i]);
 			result = true;

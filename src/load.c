@@ -201,7 +201,12 @@ itemcache_preload(PG_FUNCTION_ARGS)
 				 errmsg("relation with OID %u does not exist", relid)));
 
 	AcceptInvalidationMessages();
-	CheckReadPrivilege(ItemRelationOf(rel));
+	if (CheckReadPrivilege(ItemRelationOf(rel)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot load table \"%s\" into the cache: row-level security hides rows of it from you",
+						RelationGetRelationName(rel)),
+				 errhint("Its owner can load it.")));
 	InitLoader(&loader);
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		LoadPartitions(&loader, rel);

@@ -51,7 +51,7 @@ static HeapTupleHeader ReadOneByIndex(const ItemAccess *access,
 									  TupleTableSlot *slot, const Datum *key);
 static void FillFromSlot(const ItemAccess *access, TupleTableSlot *slot,
 						 HeapTuple tuple, HeapTupleHeader image);
-static HeapTupleHeader RowOfResult(ItemRelation *relation);
+static void CheckResultType(ItemRelation *relation);
 static SPIPlanPtr GetReadPlan(ItemRelation *relation);
 static char *DeparseReadQuery(const ItemRelation *relation, Oid *argtypes);
 static char *UnusedName(TupleDesc tupdesc);
@@ -173,12 +173,19 @@ ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
 		if (rc != SPI_OK_SELECT)
 			elog(ERROR, "reading table \"%s\" failed: %s",
 				 get_rel_name(relation->relid), SPI_result_code_string(rc));
+		CheckResultType(relation);
 		results[i] = NULL;
 		if (SPI_processed > 0)
 		{
-			MemoryContext oldcontext = MemoryContextSwitchTo(resultcontext);
+			MemoryContext oldcontext;
+			bool		isnull;
+			Datum		row;
 
-			results[i] = RowOfResult(relation);
+			row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								1, &isnull);
+			oldcontext = MemoryContextSwitchTo(resultcontext);
+			if (!isnull)
+				results[i] = DatumGetHeapTupleHeaderCopy(row);
 			MemoryContextSwitchTo(oldcontext);
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -186,24 +193,15 @@ ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
 	SPI_finish();
 }
 
-/* A copy of the row that the query has returned. */
-static HeapTupleHeader
-RowOfResult(ItemRelation *relation)
+/* A schema can be renamed without regard to locks on its tables. */
+static void
+CheckResultType(ItemRelation *relation)
 {
-	Datum		row;
-	bool		isnull;
-
-	row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						&isnull);
-	if (isnull)
-		return NULL;
-	/* a schema can be renamed without regard to locks on its tables */
 	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != relation->shape->rowtype)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("table \"%s\" was renamed during the lookup",
 						get_rel_name(relation->relid))));
-	return DatumGetHeapTupleHeaderCopy(row);
 }
 
 static SPIPlanPtr

@@ -43,6 +43,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+/* How often a description is made again when a message comes meanwhile. */
+#define MAX_TRIES	4
+
 /* What describing an index finds out. */
 typedef struct PrimaryKey
 {
@@ -163,7 +166,7 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 	 */
 	AcceptInvalidationMessages();
 
-	if (!relation->valid)
+	for (int tries = 0; !relation->valid && tries < MAX_TRIES; tries++)
 	{
 		Relation	rel = try_relation_open(relid, NoLock);
 
@@ -200,7 +203,7 @@ ItemRelationOf(Relation rel)
 {
 	ItemRelation *relation = FindOrEnter(RelationGetRelid(rel));
 
-	if (!relation->valid)
+	for (int tries = 0; !relation->valid && tries < MAX_TRIES; tries++)
 		Describe(relation, rel);
 	return relation;
 }
@@ -233,8 +236,10 @@ RelationLockHeld(Oid relid, LOCKMODE mode)
 
 /*
  * Bring a description up to date.  Marked valid first: a message that comes
- * while we look makes it invalid again, for the next caller.  This one may go
- * on: what it reads here is as new as the messages accepted before it began.
+ * while we look makes it invalid again, and callers look again, since what we
+ * have read may be partly from before that change and partly from after.  Not
+ * for ever, though: with debug_discard_caches every look ends that way, and
+ * what is read is no older than the messages accepted before it began.
  */
 static void
 Describe(ItemRelation *relation, Relation rel)

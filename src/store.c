@@ -92,7 +92,7 @@
 #define SWEEP_PER_ROUND		1024
 
 /* How many bytes StorePrefetchItem() asks for. */
-#define PREFETCH_BYTES		256
+#define PREFETCH_BYTES		128
 
 #if defined(__GNUC__) || defined(__clang__)
 #define prefetch(address)	__builtin_prefetch(address)

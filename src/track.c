@@ -224,7 +224,14 @@ TrackRowChange(TriggerData *trigdata)
 	Datum		key[INDEX_MAX_KEYS];
 
 	if (!relation->key_usable)
-		return;					/* nothing can have been cached since */
+	{
+		/* nothing can have been cached since; but better be sure */
+		if (Phase == PHASE_PUBLISHED)
+			OwnerMoveEpoch(relation->key);
+		else
+			TrackRelation(relation)->overflowed = true;
+		return;
+	}
 
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		new = trigdata->tg_trigtuple;
