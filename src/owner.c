@@ -49,7 +49,6 @@
 #include "itemcache.h"
 #include "owner.h"
 
-#include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 

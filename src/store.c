@@ -70,7 +70,6 @@
 #include "itemcache.h"
 #include "store_internal.h"
 
-#include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -92,7 +91,7 @@
 #define SWEEP_PER_ROUND		1024
 
 /* How many bytes StorePrefetchItem() asks for. */
-#define PREFETCH_BYTES		128
+#define PREFETCH_BYTES		384
 
 #if defined(__GNUC__) || defined(__clang__)
 #define prefetch(address)	__builtin_prefetch(address)
@@ -207,15 +206,13 @@ StoreIsAttached(void)
  * Reading
  */
 
+/* Most items are in their first bucket; the second is left for later. */
 void
 StorePrefetchSlots(uint64 hash)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		bits = HashBits(hash);
-	uint32		bucket = FirstBucket(bits);
 
-	prefetch(BucketAt(partition, bucket));
-	prefetch(BucketAt(partition, OtherBucket(bucket, TagOf(bits))));
+	prefetch(BucketAt(partition, FirstBucket(HashBits(hash))));
 	prefetch(partition);
 }
 
@@ -224,27 +221,22 @@ StorePrefetchItem(uint64 hash)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
-	uint32		tag = TagOf(bits);
 	uint32		number = FirstBucket(bits);
+	StoreBucket *bucket = BucketAt(partition, number);
+	uint32		matches = MatchTag(bucket, TagOf(bits));
+	uint64		word;
+	char	   *entry;
 
-	for (int i = 0; i < 2; i++)
+	if (matches == 0)
 	{
-		StoreBucket *bucket = BucketAt(partition, number);
-		uint32		matches = MatchTag(bucket, tag);
-
-		if (matches != 0)
-		{
-			uint64		word;
-			char	   *entry;
-
-			word = pg_atomic_read_u64(&bucket->slots[pg_rightmost_one_pos32(matches)]);
-			entry = (char *) EntryAt(partition, SlotRing(word), word & SLOT_POSITION_MASK);
-			for (int line = 0; line < PREFETCH_BYTES; line += 64)
-				prefetch(entry + line);
-			return;
-		}
-		number = OtherBucket(number, tag);
+		prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
+		return;
 	}
+
+	word = pg_atomic_read_u64(&bucket->slots[pg_rightmost_one_pos32(matches)]);
+	entry = (char *) EntryAt(partition, SlotRing(word), SlotPosition(word));
+	for (int line = 0; line < PREFETCH_BYTES; line += 64)
+		prefetch(entry + line);
 }
 
 bool

@@ -35,6 +35,7 @@
 #include "itemcache.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -51,6 +52,7 @@ typedef enum WriteKind
 	WRITE_PUT_MANY,
 	WRITE_PUT_MANY_NEW_IDENTITY,
 	WRITE_DELETE,
+	FIND_DUPLICATE,				/* a key that put_many() is given twice */
 	WRITE_KINDS
 } WriteKind;
 
@@ -60,7 +62,15 @@ typedef struct WritePlans
 	NameData	relname;
 	NameData	nspname;
 	SPIPlanPtr	plans[WRITE_KINDS];
+	struct WritePlans *next;	/* in Replaced */
 } WritePlans;
+
+/*
+ * Plans that others have taken the place of in this transaction.  One may be
+ * running: a trigger that it fired may have renamed the table and put again.
+ * So they are freed when the transaction ends.
+ */
+static WritePlans *Replaced = NULL;
 
 /*
  * Lowest nesting level of a call under async_put that has not been rolled
@@ -76,8 +86,11 @@ static uint64 ExecuteWrite(ItemRelation *relation, WriteKind kind,
 						   Datum *values, const char *nulls);
 static SPIPlanPtr GetWritePlan(ItemRelation *relation, WriteKind kind);
 static WritePlans *GetWritePlans(ItemRelation *relation);
-static void ForgetWritePlans(WritePlans *plans);
+static void FreeReplacedPlans(void);
 static void CheckTarget(ItemRelation *relation, SPIPlanPtr plan);
+static void RefuseDuplicates(ItemRelation *relation, Datum array);
+static char *Deparse(const ItemRelation *relation, WriteKind kind,
+					 Oid *argtypes, int *nargs);
 static char *DeparsePut(const ItemRelation *relation, WriteKind kind,
 						Oid *argtypes, int *nargs);
 static void AppendInsert(StringInfo sql, const ItemRelation *relation,
@@ -85,6 +98,10 @@ static void AppendInsert(StringInfo sql, const ItemRelation *relation,
 static void AppendOnConflict(StringInfo sql, const ItemRelation *relation);
 static char *DeparseDelete(const ItemRelation *relation, Oid *argtypes,
 						   int *nargs);
+static char *DeparseFindDuplicate(const ItemRelation *relation, Oid *argtypes,
+								  int *nargs);
+static void AppendKeys(StringInfo sql, const ItemRelation *relation,
+					   const char *qualifier);
 static char *TargetName(const ItemRelation *relation);
 static const char *ColumnName(const ItemRelation *relation, int i);
 static bool IsWritten(const ItemRelation *relation, int i, bool new_identity);
@@ -165,12 +182,19 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = GetCallSite(fcinfo, true, false);
 	ItemRelation *relation = OpenCallSite(site);
+	ArrayType  *items;
 	Datum		array;
 	uint64		count;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT64(0);
-	array = PG_GETARG_DATUM(0);
+	items = PG_GETARG_ARRAYTYPE_P(0);
+	if (array_contains_nulls(items))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("items to put must not be null")));
+	array = PointerGetDatum(items);
+	RefuseDuplicates(relation, array);
 	count = ExecuteWrite(relation, WRITE_PUT_MANY, &array, NULL);
 	if (AlwaysIdentity(relation->shape) >= 0)
 		count += ExecuteWrite(relation, WRITE_PUT_MANY_NEW_IDENTITY, &array,
@@ -203,6 +227,12 @@ ExecuteWrite(ItemRelation *relation, WriteKind kind, Datum *values,
 	SPI_connect();
 	plan = GetWritePlan(relation, kind);
 	rc = SPI_execute_plan(plan, values, nulls, false, 0);
+	if (rc == SPI_OK_REWRITTEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot delete from table \"%s\" by key",
+						get_rel_name(relation->relid)),
+				 errdetail("A rule on the table does something else instead.")));
 	if (rc != SPI_OK_INSERT && rc != SPI_OK_DELETE)
 		elog(ERROR, "writing table \"%s\" failed: %s",
 			 get_rel_name(relation->relid), SPI_result_code_string(rc));
@@ -210,9 +240,33 @@ ExecuteWrite(ItemRelation *relation, WriteKind kind, Datum *values,
 	count = SPI_processed;
 	SPI_finish();
 
-	if (itemcache_async_put && count > 0)
+	/* A put that changed nothing has locked the row, and so has to commit. */
+	if (itemcache_async_put && (count > 0 || kind != WRITE_DELETE))
 		NoteAsyncWrite();
 	return count;
+}
+
+/*
+ * The statement itself would let a key pass twice as long as the first of the
+ * two changes nothing, and which is the first is not defined.
+ */
+static void
+RefuseDuplicates(ItemRelation *relation, Datum array)
+{
+	SPI_connect();
+	if (SPI_execute_plan(GetWritePlan(relation, FIND_DUPLICATE), &array, NULL,
+						 true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not compare the items to put into table \"%s\"",
+			 get_rel_name(relation->relid));
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("items to put into table \"%s\" have the same key",
+						get_rel_name(relation->relid)),
+				 errdetail("There is more than one with key (%s).",
+						   SPI_getvalue(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1))));
+	SPI_finish();
 }
 
 /*-------------------------------------------------------------------------
@@ -232,10 +286,7 @@ GetWritePlan(ItemRelation *relation, WriteKind kind)
 		char	   *sql;
 		SPIPlanPtr	plan;
 
-		if (kind == WRITE_DELETE)
-			sql = DeparseDelete(relation, argtypes, &nargs);
-		else
-			sql = DeparsePut(relation, kind, argtypes, &nargs);
+		sql = Deparse(relation, kind, argtypes, &nargs);
 		plan = SPI_prepare_cursor(sql, nargs, argtypes,
 								  CURSOR_OPT_GENERIC_PLAN);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
@@ -247,7 +298,7 @@ GetWritePlan(ItemRelation *relation, WriteKind kind)
 	return plans->plans[kind];
 }
 
-/* The relation's plans, emptied if they were made for another shape or name. */
+/* The relation's plans: new ones, if they were made for another shape or name. */
 static WritePlans *
 GetWritePlans(ItemRelation *relation)
 {
@@ -255,32 +306,39 @@ GetWritePlans(ItemRelation *relation)
 	char	   *relname = get_rel_name(relation->relid);
 	char	   *nspname = get_namespace_name(get_rel_namespace(relation->relid));
 
-	if (plans == NULL)
-		plans = relation->writeplans =
-			MemoryContextAllocZero(TopMemoryContext, sizeof(WritePlans));
-	if (plans->shape_id != relation->shape->id ||
-		strcmp(NameStr(plans->relname), relname) != 0 ||
-		strcmp(NameStr(plans->nspname), nspname) != 0)
+	if (plans != NULL &&
+		plans->shape_id == relation->shape->id &&
+		strcmp(NameStr(plans->relname), relname) == 0 &&
+		strcmp(NameStr(plans->nspname), nspname) == 0)
+		return plans;
+
+	plans = MemoryContextAllocZero(TopMemoryContext, sizeof(WritePlans));
+	plans->shape_id = relation->shape->id;
+	namestrcpy(&plans->relname, relname);
+	namestrcpy(&plans->nspname, nspname);
+	if (relation->writeplans != NULL)
 	{
-		ForgetWritePlans(plans);
-		namestrcpy(&plans->relname, relname);
-		namestrcpy(&plans->nspname, nspname);
-		plans->shape_id = relation->shape->id;
+		relation->writeplans->next = Replaced;
+		Replaced = relation->writeplans;
 	}
+	relation->writeplans = plans;
 	return plans;
 }
 
 static void
-ForgetWritePlans(WritePlans *plans)
+FreeReplacedPlans(void)
 {
-	plans->shape_id = 0;
-	for (int kind = 0; kind < WRITE_KINDS; kind++)
+	while (Replaced != NULL)
 	{
-		SPIPlanPtr	plan = plans->plans[kind];
+		WritePlans *plans = Replaced;
 
-		plans->plans[kind] = NULL;
-		if (plan != NULL)
-			SPI_freeplan(plan);
+		Replaced = plans->next;
+		for (int kind = 0; kind < WRITE_KINDS; kind++)
+		{
+			if (plans->plans[kind] != NULL)
+				SPI_freeplan(plans->plans[kind]);
+		}
+		pfree(plans);
 	}
 }
 
@@ -301,6 +359,20 @@ CheckTarget(ItemRelation *relation, SPIPlanPtr plan)
  * Statements
  *-------------------------------------------------------------------------
  */
+
+static char *
+Deparse(const ItemRelation *relation, WriteKind kind, Oid *argtypes, int *nargs)
+{
+	switch (kind)
+	{
+		case WRITE_DELETE:
+			return DeparseDelete(relation, argtypes, nargs);
+		case FIND_DUPLICATE:
+			return DeparseFindDuplicate(relation, argtypes, nargs);
+		default:
+			return DeparsePut(relation, kind, argtypes, nargs);
+	}
+}
 
 /*
  * WRITE_PUT:
@@ -362,7 +434,7 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 		n++;
 		appendStringInfo(&columns, "%s%s", separator, ColumnName(relation, i));
 		if (many)
-			appendStringInfo(&values, "%s(r).%s", separator,
+			appendStringInfo(&values, "%sr.%s", separator,
 							 ColumnName(relation, i));
 		else
 			appendStringInfo(&values, "%s$%d", separator, n);
@@ -379,13 +451,11 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 	}
 	appendStringInfo(sql, "SELECT %s FROM pg_catalog.unnest($1) r", values.data);
 	if (identity >= 0)
-		appendStringInfo(sql, " WHERE (r).%s IS %sNULL",
+		appendStringInfo(sql, " WHERE r.%s IS %sNULL",
 						 ColumnName(relation, identity),
 						 new_identity ? "" : "NOT ");
 	appendStringInfoString(sql, " ORDER BY ");
-	for (int i = 0; i < shape->nkeys; i++)
-		appendStringInfo(sql, "%s(r).%s", i > 0 ? ", " : "",
-						 ColumnName(relation, shape->keys[i].attno - 1));
+	AppendKeys(sql, relation, "r.");
 }
 
 static void
@@ -397,9 +467,7 @@ AppendOnConflict(StringInfo sql, const ItemRelation *relation)
 	StringInfoData new;
 
 	appendStringInfoString(sql, " ON CONFLICT (");
-	for (int i = 0; i < shape->nkeys; i++)
-		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "",
-						 ColumnName(relation, shape->keys[i].attno - 1));
+	AppendKeys(sql, relation, "");
 
 	initStringInfo(&set);
 	initStringInfo(&old);
@@ -448,6 +516,39 @@ DeparseDelete(const ItemRelation *relation, Oid *argtypes, int *nargs)
 								 psprintf("$%d", i + 1), column->basetypid);
 	}
 	return sql.data;
+}
+
+/* Keys that are not null, and so are given and not to be computed. */
+static char *
+DeparseFindDuplicate(const ItemRelation *relation, Oid *argtypes, int *nargs)
+{
+	const ItemShape *shape = relation->shape;
+	StringInfoData sql;
+
+	argtypes[(*nargs)++] = get_array_type(shape->rowtype);
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT pg_catalog.concat_ws(', ', ");
+	AppendKeys(&sql, relation, "r.");
+	appendStringInfoString(&sql, ") FROM pg_catalog.unnest($1) r WHERE ");
+	for (int i = 0; i < shape->nkeys; i++)
+		appendStringInfo(&sql, "%sr.%s IS NOT NULL", i > 0 ? " AND " : "",
+						 ColumnName(relation, shape->keys[i].attno - 1));
+	appendStringInfoString(&sql, " GROUP BY ");
+	AppendKeys(&sql, relation, "r.");
+	appendStringInfoString(&sql,
+						   " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1");
+	return sql.data;
+}
+
+/* The columns of the key, with commas, each after "qualifier". */
+static void
+AppendKeys(StringInfo sql, const ItemRelation *relation, const char *qualifier)
+{
+	const ItemShape *shape = relation->shape;
+
+	for (int i = 0; i < shape->nkeys; i++)
+		appendStringInfo(sql, "%s%s%s", i > 0 ? ", " : "", qualifier,
+						 ColumnName(relation, shape->keys[i].attno - 1));
 }
 
 static char *
@@ -545,6 +646,7 @@ XactCallbackFn(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			AsyncLevel = 0;
+			FreeReplacedPlans();
 			break;
 		default:
 			break;
