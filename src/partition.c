@@ -118,6 +118,7 @@ static bool
 CollectPartitionKey(PartitionKey partkey, const ItemShape *shape,
 					const Datum *key, Datum *values)
 {
+	Assert(partkey->partnatts > 0);
 	for (int i = 0; i < partkey->partnatts; i++)
 	{
 		int			column;
