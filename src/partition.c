@@ -258,7 +258,5 @@ ConvertLeafImage(ItemRelation *root, ItemRelation *leaf, HeapTupleHeader image)
 		tuple.t_data = image;
 		return execute_attr_map_tuple(&tuple, map->conversion)->t_data;
 	}
-	HeapTupleHeaderSetTypeId(image, root->shape->rowtype);
-	HeapTupleHeaderSetTypMod(image, -1);
 	return image;
 }
