@@ -59,7 +59,7 @@ struct KeyConverter
 	TupleDesc	keydesc;		/* blessed; to parse a text of several columns */
 	FmgrInfo	record_in;
 	int			ncolumns;
-	ColumnConverter columns[INDEX_MAX_KEYS];
+	ColumnConverter *columns;	/* one for each column of the key */
 };
 
 static void PrepareForShape(KeyConverter *converter,
@@ -123,16 +123,18 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 	converter->rowtype = InvalidOid;
 	converter->keydesc = NULL;
 	converter->ncolumns = 0;
+	converter->columns = MemoryContextAllocZero(converter->context,
+												shape->nkeys * sizeof(ColumnConverter));
 
-	if (type_is_rowtype(argtype) &&
-		(shape->nkeys > 1 || argtype != shape->keys[0].basetypid))
-	{
-		/* a record: its columns are looked at when one comes */
-	}
-	else if (shape->nkeys == 1)
+	if (shape->nkeys == 1 &&
+		(argtype == shape->keys[0].basetypid || !type_is_rowtype(argtype)))
 	{
 		PrepareColumn(converter, 0, relation, argtype);
 		converter->ncolumns = 1;
+	}
+	else if (type_is_rowtype(argtype))
+	{
+		/* a record: its columns are looked at when one comes */
 	}
 	else if (!IsTextual(argtype))
 		WrongNumberOfColumns(relation, 1);
@@ -242,12 +244,14 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 	ColumnConverter *column = &converter->columns[i];
 	Oid			function = InvalidOid;
 
-	argtype = getBaseType(argtype);
+	if (argtype != key->basetypid)
+		argtype = getBaseType(argtype);
 	column->argtype = argtype;
 	column->keytype = key->basetypid;
 	column->keytypmod = key->typmod;
 
-	if (IsBinaryCoercible(argtype, column->keytype))
+	if (argtype == column->keytype ||
+		IsBinaryCoercible(argtype, column->keytype))
 		column->method = CONVERT_NOTHING;
 	else if (IsInteger(argtype) && IsInteger(column->keytype))
 		column->method = CONVERT_INTEGER;
