@@ -16,6 +16,8 @@ OBJS = \
 	src/privilege.o \
 	src/read.o \
 	src/relation.o \
+	src/scan_exec.o \
+	src/scan_plan.o \
 	src/stats.o \
 	src/store.o \
 	src/store_evict.o \

@@ -32,8 +32,10 @@ typedef struct KeyColumn
 	Oid			collation;		/* the index column's */
 	int16		typlen;
 	bool		typbyval;
-	Oid			eqop;			/* equality of the index's operator family */
+	Oid			opfamily;		/* the index's, and its operators */
+	Oid			eqop;
 	FmgrInfo	eqproc;
+	FmgrInfo	cmpproc;
 } KeyColumn;
 
 /*

@@ -29,24 +29,6 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-typedef enum ConversionMethod
-{
-	CONVERT_NOTHING,			/* same type, or binary-coercible */
-	CONVERT_INTEGER,			/* one integer type to another, with range */
-	CONVERT_INPUT,				/* parse text */
-	CONVERT_CAST				/* call a cast function */
-} ConversionMethod;
-
-typedef struct ColumnConverter
-{
-	ConversionMethod method;
-	Oid			argtype;
-	Oid			keytype;		/* base type of the column */
-	int32		keytypmod;
-	Oid			typioparam;
-	FmgrInfo	function;
-} ColumnConverter;
-
 struct KeyConverter
 {
 	MemoryContext context;
@@ -74,12 +56,9 @@ static HeapTupleHeader ParseRecord(KeyConverter *converter,
 								   const ItemRelation *relation, Datum string);
 static void PrepareColumn(KeyConverter *converter, int i,
 						  const ItemRelation *relation, Oid argtype);
-static bool ConvertColumn(ColumnConverter *column,
-						  const ItemRelation *relation, int i, Datum arg,
-						  Datum *value);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
-static Datum CanonicalForm(const ColumnConverter *column,
-						   const ItemRelation *relation, int i, Datum value);
+static Datum CanonicalForm(const ColumnConverter *column, ItemShape *shape,
+						   int i, Datum value);
 static void WrongNumberOfColumns(const ItemRelation *relation, int given);
 static bool IsInteger(Oid type);
 static bool IsTextual(Oid type);
@@ -103,7 +82,8 @@ ConvertKey(KeyConverter *converter, const ItemRelation *relation, Datum arg,
 		PrepareForShape(converter, relation);
 
 	if (converter->ncolumns == 1)
-		return ConvertColumn(&converter->columns[0], relation, 0, arg, &key[0]);
+		return ConvertColumn(&converter->columns[0], relation->shape, 0, arg,
+							 &key[0]);
 	if (IsTextual(converter->argtype))
 		arg = PointerGetDatum(ParseRecord(converter, relation, arg));
 	return ConvertRecord(converter, relation, DatumGetHeapTupleHeader(arg), key);
@@ -162,8 +142,8 @@ ConvertRecord(KeyConverter *converter, const ItemRelation *relation,
 	}
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (!ConvertColumn(&converter->columns[i], relation, i, values[i],
-						   &key[i]))
+		if (!ConvertColumn(&converter->columns[i], relation->shape, i,
+						   values[i], &key[i]))
 			return false;
 	}
 	return true;
@@ -242,16 +222,11 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 	ColumnConverter *column = &converter->columns[i];
 	Oid			function = InvalidOid;
 
-	argtype = getBaseType(argtype);
-	column->argtype = argtype;
-	column->keytype = key->basetypid;
-	column->keytypmod = key->typmod;
+	if (PrepareComparison(column, relation->shape, i, argtype))
+		return;
 
-	if (IsBinaryCoercible(argtype, column->keytype))
-		column->method = CONVERT_NOTHING;
-	else if (IsInteger(argtype) && IsInteger(column->keytype))
-		column->method = CONVERT_INTEGER;
-	else if (IsTextual(argtype) || argtype == UNKNOWNOID)
+	argtype = column->argtype;
+	if (IsTextual(argtype) || argtype == UNKNOWNOID)
 	{
 		column->method = CONVERT_INPUT;
 		getTypeInputInfo(column->keytype, &function, &column->typioparam);
@@ -276,9 +251,27 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 		fmgr_info_cxt(function, &column->function, converter->context);
 }
 
-static bool
-ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
-			  Datum arg, Datum *value)
+bool
+PrepareComparison(ColumnConverter *column, const ItemShape *shape, int i,
+				  Oid argtype)
+{
+	argtype = getBaseType(argtype);
+	column->argtype = argtype;
+	column->keytype = shape->keys[i].basetypid;
+	column->keytypmod = shape->keys[i].typmod;
+
+	if (IsBinaryCoercible(argtype, column->keytype))
+		column->method = CONVERT_NOTHING;
+	else if (IsInteger(argtype) && IsInteger(column->keytype))
+		column->method = CONVERT_INTEGER;
+	else
+		return false;
+	return true;
+}
+
+bool
+ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
+			  Datum *value)
 {
 	switch (column->method)
 	{
@@ -309,9 +302,9 @@ ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
 									   Int32GetDatum(-1), BoolGetDatum(false));
 			break;
 	}
-	if (relation->shape->keys[i].typlen == -1)
+	if (shape->keys[i].typlen == -1)
 		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
-	*value = CanonicalForm(column, relation, i, *value);
+	*value = CanonicalForm(column, shape, i, *value);
 	return true;
 }
 
@@ -359,8 +352,8 @@ ConvertInteger(ColumnConverter *column, Datum arg, Datum *value)
  * found in the cache.  The value returned is equal to the one given.
  */
 static Datum
-CanonicalForm(const ColumnConverter *column, const ItemRelation *relation,
-			  int i, Datum value)
+CanonicalForm(const ColumnConverter *column, ItemShape *shape, int i,
+			  Datum value)
 {
 	Datum		form;
 
@@ -381,7 +374,7 @@ CanonicalForm(const ColumnConverter *column, const ItemRelation *relation,
 	}
 	else
 		return value;
-	return KeyEquals(relation->shape, i, form, value) ? form : value;
+	return KeyEquals(shape, i, form, value) ? form : value;
 }
 
 static void

@@ -70,6 +70,12 @@ typedef struct ItemRelation
 	} while (0)
 
 /*
+ * What is known of a relation, which may be nothing yet or out of date; does
+ * not look, nor lock.
+ */
+extern ItemRelation *FindItemRelation(Oid relid);
+
+/*
  * The relation for reading: AccessShareLock is taken (and kept to the end of
  * the transaction) unless this transaction has it, pending invalidations are
  * accepted, and the description is brought up to date.  The result stays
