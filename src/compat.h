@@ -127,4 +127,11 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 									  (child)->top_parent_relids)
 #endif
 
+/* 18 split commands/explain.h. */
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 #endif							/* ITEMCACHE_COMPAT_H */

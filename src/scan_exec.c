@@ -26,7 +26,6 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "itemcache.h"
 #include "keyarg.h"
