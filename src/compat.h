@@ -11,6 +11,7 @@
 #ifndef ITEMCACHE_COMPAT_H
 #define ITEMCACHE_COMPAT_H
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -133,5 +134,33 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
+/*
+ * The minor releases of late 2026 stamp composite datums with a version of
+ * their row type, and refuse those without.  Declared weak where the headers
+ * do not have it, so that a library built for an earlier minor release goes on
+ * working when the server is updated.
+ */
+#ifndef HEAP_IS_DATUM
+extern void heap_tuple_set_datum(HeapTupleHeader tup, TupleDesc tupleDesc,
+								 uint32 len) __attribute__((weak));
+#define HaveVersionedDatums() (heap_tuple_set_datum != NULL)
+#else
+#define HaveVersionedDatums() (true)
+#endif
+
+/* Make a row, made by heap_form_tuple() or read from a table, a datum. */
+static inline void
+MakeRowDatum(HeapTupleHeader row, TupleDesc tupdesc, uint32 len)
+{
+	if (HaveVersionedDatums())
+		heap_tuple_set_datum(row, tupdesc, len);
+	else
+	{
+		HeapTupleHeaderSetDatumLength(row, len);
+		HeapTupleHeaderSetTypeId(row, tupdesc->tdtypeid);
+		HeapTupleHeaderSetTypMod(row, tupdesc->tdtypmod);
+		ItemPointerSetInvalid(&row->t_ctid);
+	}
+}
 
 #endif							/* ITEMCACHE_COMPAT_H */

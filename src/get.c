@@ -68,7 +68,8 @@ itemcache_get(PG_FUNCTION_ARGS)
 	LookupItems(relation, CallersSnapshot(), by_query, 1, &keys, &result);
 	if (result == NULL)
 		PG_RETURN_NULL();
-	ItemPointerSetInvalid(&result->t_ctid);
+	MakeRowDatum(result, relation->shape->tupdesc,
+				 HeapTupleHeaderGetDatumLength(result));
 	PG_RETURN_HEAPTUPLEHEADER(result);
 }
 

@@ -88,10 +88,11 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 			  int nkeys, Datum *const *keys, HeapTupleHeader *results)
 {
 	uint64		hashes[LOOKUP_BATCH];
+	bool		served = relation->state == RELATION_SERVED;
 	int			nhits = 0;
 	int			nmissing = 0;
 
-	if (relation->state == RELATION_SERVED)
+	if (served)
 	{
 		for (int i = 0; i < nkeys; i++)
 		{
@@ -114,7 +115,7 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 		results[i] = NULL;
 		if (keys[i] == NULL)
 			continue;
-		if (access->serve)
+		if (served && access->serve)
 			results[i] = FetchItem(access, hashes[i], keys[i]);
 		if (results[i] != NULL)
 			nhits++;

@@ -19,9 +19,9 @@
  * Look up items of "relation" (plain or partitioned, with ItemRelationForRead
  * called since the snapshot was taken).  keys[i] is an array of
  * relation->shape->nkeys non-null values of the key columns' types, or NULL
- * for a key that cannot exist.  results[i] is set to a composite datum of the
- * relation's row type, allocated in the current memory context, or NULL where
- * there is no row.
+ * for a key that cannot exist.  results[i] is set to a row of the relation,
+ * allocated in the current memory context, with its length as a datum has it,
+ * or NULL where there is no row; MakeRowDatum() makes it a datum.
  *
  * "read_table": row security is in force, read the table through a planned
  * query.  Privileges have been checked by the caller.

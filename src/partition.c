@@ -118,6 +118,7 @@ static bool
 CollectPartitionKey(PartitionKey partkey, const ItemShape *shape,
 					const Datum *key, Datum *values)
 {
+	Assert(partkey->partnatts > 0);
 	for (int i = 0; i < partkey->partnatts; i++)
 	{
 		int			column;
@@ -257,7 +258,5 @@ ConvertLeafImage(ItemRelation *root, ItemRelation *leaf, HeapTupleHeader image)
 		tuple.t_data = image;
 		return execute_attr_map_tuple(&tuple, map->conversion)->t_data;
 	}
-	HeapTupleHeaderSetTypeId(image, root->shape->rowtype);
-	HeapTupleHeaderSetTypMod(image, -1);
 	return image;
 }

@@ -22,8 +22,8 @@ extern ItemRelation *FindLeaf(ItemRelation *root, const Datum *key,
 							  bool *by_query);
 
 /*
- * Make an image of a leaf's row one of root's row type; either the same memory,
- * changed, or a copy in the current memory context.
+ * Make an image of a leaf's row one with root's columns: the same memory, or a
+ * copy in the current memory context.
  */
 extern HeapTupleHeader ConvertLeafImage(ItemRelation *root, ItemRelation *leaf,
 										HeapTupleHeader image);

@@ -264,6 +264,7 @@ TrackRowChange(TriggerData *trigdata)
 
 	if (TrackRelation(relation)->overflowed)
 		return;
+	Assert(old != NULL || new != NULL);
 	if (old == NULL)
 		NoteInsert(relation, newhash, new);
 	else if (new == NULL)
@@ -444,6 +445,7 @@ OverflowLargestRelation(void)
 		if (largest == NULL || relation->nchanged > largest->nchanged)
 			largest = relation;
 	}
+	Assert(largest != NULL);
 	largest->overflowed = true;
 	NumChanged -= largest->nchanged;
 	largest->nchanged = 0;

@@ -440,13 +440,17 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 			appendStringInfo(&values, "%s$%d", separator, n);
 	}
 
-	appendStringInfo(sql, "INSERT INTO %s AS item (%s)%s ",
-					 TargetName(relation), columns.data,
-					 identity >= 0 && !new_identity ?
-					 " OVERRIDING SYSTEM VALUE" : "");
+	appendStringInfo(sql, "INSERT INTO %s AS item ", TargetName(relation));
+	if (n > 0)
+		appendStringInfo(sql, "(%s) ", columns.data);
+	if (identity >= 0 && !new_identity)
+		appendStringInfoString(sql, "OVERRIDING SYSTEM VALUE ");
 	if (!many)
 	{
-		appendStringInfo(sql, "VALUES (%s)", values.data);
+		if (n > 0)
+			appendStringInfo(sql, "VALUES (%s)", values.data);
+		else
+			appendStringInfoString(sql, "DEFAULT VALUES");
 		return;
 	}
 	appendStringInfo(sql, "SELECT %s FROM pg_catalog.unnest($1) r", values.data);
