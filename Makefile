@@ -11,6 +11,7 @@ OBJS = \
 	src/lookup.o \
 	src/owner.o \
 	src/partition.o \
+	src/prefetch.o \
 	src/preload.o \
 	src/preload_worker.o \
 	src/privilege.o \

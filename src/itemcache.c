@@ -22,6 +22,7 @@
 #include "itemcache.h"
 #include "miscadmin.h"
 #include "owner.h"
+#include "prefetch.h"
 #include "preload.h"
 #include "privilege.h"
 #include "scan.h"
@@ -71,6 +72,7 @@ _PG_init(void)
 	PrivilegesInit();
 	WriteInit();
 	ScanInit();
+	PrefetchInit();
 	PreloadRegisterLauncher();
 }
 

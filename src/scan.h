@@ -10,6 +10,7 @@
 #define ITEMCACHE_SCAN_H
 
 #include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
 
 #define SCAN_NAME	"ItemCache"
 
@@ -28,6 +29,17 @@ typedef enum ScanPrivate
 
 /* Install the planner's hook and the node's methods. */
 extern void ScanInit(void);
+
+/*
+ * Of a path: is it one of ours; does it look up an array of keys; and the
+ * key's values, one for each of its columns.
+ */
+extern bool IsScanPath(const Path *path);
+extern bool ScanPathHasArray(const CustomPath *path);
+extern List *ScanPathValues(const CustomPath *path);
+
+/* What a lookup costs when the processor has been told ahead, of what else. */
+#define PREFETCHED_COST_FACTOR	0.5
 
 /* scan_exec.c: make the node's state (CustomScanMethods). */
 extern Node *CreateItemScanState(CustomScan *plan);

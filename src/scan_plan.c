@@ -46,12 +46,10 @@
 #include "utils/lsyscache.h"
 
 /*
- * What a lookup in the cache costs, of what the same row costs by the index:
- * when all rows are cached, and at most, when none is.  The latter is below 1
- * so that a plan made for a cold cache is the one that warms it.
+ * What a path costs at most, of the index path it stands for: below 1, so
+ * that a plan made for a cold cache is the one that warms it.
  */
-#define COST_FACTOR_WARM	0.25
-#define COST_FACTOR_COLD	0.90
+#define COLD_COST_FACTOR	0.90
 
 static set_rel_pathlist_hook_type PreviousSetRelPathlistHook = NULL;
 
@@ -68,7 +66,8 @@ static bool ClauseIsLookup(const IndexClause *clause, const ItemShape *shape,
 						   bool *is_array);
 static Path *MakeScanPath(RelOptInfo *rel, const IndexPath *index,
 						  const ItemRelation *relation);
-static double CostFactor(RelOptInfo *rel, const ItemRelation *relation);
+static Cost LookupCost(RelOptInfo *rel, const IndexPath *index,
+					   const ItemRelation *relation);
 static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist, List *clauses,
 						  List *custom_plans);
@@ -296,7 +295,6 @@ MakeScanPath(RelOptInfo *rel, const IndexPath *index,
 			 const ItemRelation *relation)
 {
 	CustomPath *path = makeNode(CustomPath);
-	double		factor = CostFactor(rel, relation);
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
@@ -306,27 +304,65 @@ MakeScanPath(RelOptInfo *rel, const IndexPath *index,
 	path->path.rows = index->path.rows;
 	/* rescans pay the total cost, and pay it for each row */
 	path->path.startup_cost = 0;
-	path->path.total_cost = index->path.total_cost * factor;
+	path->path.total_cost = LookupCost(rel, index, relation);
 	CopyDisabledNodes(&path->path, &index->path);
 	/* one row is in any order; for an array's, an order is not promised */
-	if (!IsA(linitial_node(RestrictInfo,
-						   ((IndexClause *) linitial(index->indexclauses))->indexquals)->clause,
-			 ScalarArrayOpExpr))
+	path->custom_private = list_copy(index->indexclauses);
+	if (!ScanPathHasArray(path))
 		path->path.pathkeys = index->path.pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN |
 		CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_private = list_copy(index->indexclauses);
 	path->methods = &ItemScanPathMethods;
 	return &path->path;
 }
 
-static double
-CostFactor(RelOptInfo *rel, const ItemRelation *relation)
+/*
+ * A row that is cached costs some processor time; one that is not, what the
+ * index scan costs.
+ */
+static Cost
+LookupCost(RelOptInfo *rel, const IndexPath *index,
+		   const ItemRelation *relation)
 {
 	double		items = OwnerItems(relation->owner, relation->key);
 	double		warm = rel->tuples > 0 ? Min(items / rel->tuples, 1.0) : 0;
+	Cost		cold = index->path.total_cost * COLD_COST_FACTOR;
+	Cost		hit;
 
-	return warm * COST_FACTOR_WARM + (1 - warm) * COST_FACTOR_COLD;
+	hit = Max(index->path.rows, 1) *
+		(cpu_tuple_cost + cpu_index_tuple_cost + 4 * cpu_operator_cost);
+	return Min(warm * hit + (1 - warm) * cold, cold);
+}
+
+bool
+IsScanPath(const Path *path)
+{
+	return IsA(path, CustomPath) &&
+		((const CustomPath *) path)->methods == &ItemScanPathMethods;
+}
+
+bool
+ScanPathHasArray(const CustomPath *path)
+{
+	bool		is_array;
+
+	(void) KeyValue(linitial(path->custom_private), &is_array);
+	return is_array;
+}
+
+List *
+ScanPathValues(const CustomPath *path)
+{
+	List	   *values = NIL;
+	ListCell   *lc;
+
+	foreach(lc, path->custom_private)
+	{
+		bool		is_array;
+
+		values = lappend(values, KeyValue(lfirst(lc), &is_array));
+	}
+	return values;
 }
 
 static Plan *
