@@ -222,7 +222,7 @@ CREATE VIEW tables AS
 SELECT t.*,
 	   round(t.hits::numeric / nullif(t.hits + t.misses + t.bypasses, 0), 4) AS hit_ratio
 FROM tables_get() t;
-COMMENT ON VIEW tables IS 'the attached tables of this database, and the leaves of those that are partitioned';
+COMMENT ON VIEW tables IS 'the attached tables of this database, and the partitions of those that are partitioned';
 COMMENT ON COLUMN tables.relid IS 'the table';
 COMMENT ON COLUMN tables.leaf_of IS 'the topmost attached partitioned table it is part of, if it is a partition';
 COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead; "locked" if it could not be looked at because of another session''s lock';

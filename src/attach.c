@@ -37,16 +37,14 @@ static Relation OpenForDDL(Oid relid, LOCKMODE lockmode);
 static void CheckFitness(Relation rel);
 static void RefuseKind(Relation rel);
 static void CheckNoChildren(Relation rel);
-static void CheckTriggerName(Relation rel);
-static void RefuseClone(Oid relid, const Trigger *trigger, const char *hint);
-static Trigger *OurTriggerOf(Oid relid, LOCKMODE lockmode);
-static void DetachPartitions(Oid relid);
+static void CheckTriggerName(Relation rel, const char *name);
+static void RefuseClone(Oid relid, const char *hint);
 static bool TriggerIsAsWanted(const Trigger *trigger, bool preload,
 							  bool cache_new);
 static void CreateOurTrigger(Oid relid, const Trigger *existing,
-							 bool preload, bool cache_new);
+							 const char *name, bool preload, bool cache_new);
 static void EnableOurTrigger(Oid relid, const char *name);
-static void DropOurTrigger(Oid relid, const Trigger *trigger);
+static void DropOurTrigger(Oid relid, const char *name);
 static void ExecuteDDL(const char *sql);
 static char *QualifiedName(Oid relid);
 static void ClearRelation(Oid relid);
@@ -59,6 +57,7 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	bool		cache_new = PG_GETARG_BOOL(2);
 	Relation	rel;
 	Trigger    *trigger;
+	const char *name;
 	bool		partitioned;
 	bool		enabled;
 
@@ -68,27 +67,27 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	rel = OpenForDDL(relid, ShareRowExclusiveLock);
 	CheckFitness(rel);
 	partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	name = partitioned ? ITEMCACHE_PARTITIONED_TRIGGER : ITEMCACHE_TRIGGER;
 	trigger = FindItemCacheTrigger(rel);
-	if (trigger == NULL)
-		CheckTriggerName(rel);
+	if (trigger != NULL)
+		name = trigger->tgname;
+	else
+		CheckTriggerName(rel, name);
 	table_close(rel, NoLock);
 
 	enabled = trigger != NULL && trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
 	if (trigger == NULL || !TriggerIsAsWanted(trigger, preload, cache_new))
 	{
-		if (trigger != NULL)
-			RefuseClone(relid, trigger,
+		if (trigger != NULL && trigger->tgisclone)
+			RefuseClone(relid,
 						"Attach the partitioned table with the options wanted.");
-		if (partitioned)
-			DetachPartitions(relid);
-		CreateOurTrigger(relid, trigger, preload, cache_new);
+		CreateOurTrigger(relid, trigger, name, preload, cache_new);
 		enabled = false;
 	}
 
 	/* of a partitioned table, this repairs the partitions' triggers as well */
 	if (!enabled || partitioned)
-		EnableOurTrigger(relid,
-						 trigger != NULL ? trigger->tgname : ITEMCACHE_NAME);
+		EnableOurTrigger(relid, name);
 	PG_RETURN_VOID();
 }
 
@@ -96,20 +95,31 @@ Datum
 itemcache_detach(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	Trigger    *trigger;
+	Relation	rel;
+	List	   *triggers;
+	bool		dropped = false;
+	ListCell   *lc;
 
 	RequirePreloaded();
-	trigger = OurTriggerOf(relid, AccessExclusiveLock);
-	if (trigger == NULL)
+	rel = OpenForDDL(relid, AccessExclusiveLock);
+	triggers = ItemCacheTriggers(rel);
+	relation_close(rel, NoLock);
+
+	foreach(lc, triggers)
+	{
+		Trigger    *trigger = lfirst(lc);
+
+		if (trigger->tgisclone)
+			continue;
+		DropOurTrigger(relid, trigger->tgname);
+		dropped = true;
+	}
+	if (triggers == NIL)
 		ereport(NOTICE,
 				(errmsg("table \"%s\" is not attached, skipping",
 						get_rel_name(relid))));
-	while (trigger != NULL)
-	{
-		RefuseClone(relid, trigger, "Detach the partitioned table.");
-		DropOurTrigger(relid, trigger);
-		trigger = OurTriggerOf(relid, NoLock);
-	}
+	else if (!dropped)
+		RefuseClone(relid, "Detach the partitioned table.");
 	PG_RETURN_VOID();
 }
 
@@ -252,61 +262,30 @@ CheckNoChildren(Relation rel)
 
 /* Somebody else's trigger of our name is not ours to replace. */
 static void
-CheckTriggerName(Relation rel)
+CheckTriggerName(Relation rel, const char *name)
 {
 	if (rel->trigdesc == NULL)
 		return;
 	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
 	{
-		if (strcmp(rel->trigdesc->triggers[i].tgname, ITEMCACHE_NAME) == 0)
+		if (strcmp(rel->trigdesc->triggers[i].tgname, name) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("table \"%s\" has another trigger named \"%s\"",
-							RelationGetRelationName(rel), ITEMCACHE_NAME),
+							RelationGetRelationName(rel), name),
 					 errhint("Rename that trigger.")));
 	}
 }
 
 /* A partition's trigger is that of the table it is a partition of. */
 static void
-RefuseClone(Oid relid, const Trigger *trigger, const char *hint)
+RefuseClone(Oid relid, const char *hint)
 {
-	if (trigger->tgisclone)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is attached through its partitioned table",
-						get_rel_name(relid)),
-				 errhint("%s", hint)));
-}
-
-/* Our trigger on a relation that the current user must own, or NULL. */
-static Trigger *
-OurTriggerOf(Oid relid, LOCKMODE lockmode)
-{
-	Relation	rel = OpenForDDL(relid, lockmode);
-	Trigger    *trigger = FindItemCacheTrigger(rel);
-
-	relation_close(rel, NoLock);
-	return trigger;
-}
-
-/* Partitions attached by themselves would be in the way of the clones. */
-static void
-DetachPartitions(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(relid, ShareRowExclusiveLock, NULL))
-	{
-		Oid			partition = lfirst_oid(lc);
-		Trigger    *trigger;
-
-		if (partition == relid)
-			continue;
-		trigger = OurTriggerOf(partition, NoLock);
-		if (trigger != NULL && !trigger->tgisclone)
-			DropOurTrigger(partition, trigger);
-	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is attached through its partitioned table",
+					get_rel_name(relid)),
+			 errhint("%s", hint)));
 }
 
 static bool
@@ -319,14 +298,12 @@ TriggerIsAsWanted(const Trigger *trigger, bool preload, bool cache_new)
 }
 
 static void
-CreateOurTrigger(Oid relid, const Trigger *existing, bool preload,
-				 bool cache_new)
+CreateOurTrigger(Oid relid, const Trigger *existing, const char *name,
+				 bool preload, bool cache_new)
 {
-	const char *name = existing != NULL ? existing->tgname : ITEMCACHE_NAME;
-
 	/* a constraint trigger cannot be replaced */
 	if (existing != NULL && OidIsValid(existing->tgconstraint))
-		DropOurTrigger(relid, existing);
+		DropOurTrigger(relid, name);
 	ExecuteDDL(psprintf("CREATE OR REPLACE TRIGGER %s "
 						"AFTER INSERT OR UPDATE OR DELETE ON %s "
 						"FOR EACH ROW EXECUTE FUNCTION %s.track('preload=%s', 'cache_new=%s')",
@@ -344,10 +321,10 @@ EnableOurTrigger(Oid relid, const char *name)
 }
 
 static void
-DropOurTrigger(Oid relid, const Trigger *trigger)
+DropOurTrigger(Oid relid, const char *name)
 {
 	ExecuteDDL(psprintf("DROP TRIGGER %s ON %s",
-						quote_identifier(trigger->tgname), QualifiedName(relid)));
+						quote_identifier(name), QualifiedName(relid)));
 }
 
 static char *

@@ -8,8 +8,15 @@
 #ifndef ITEMCACHE_H
 #define ITEMCACHE_H
 
-/* The extension's name, which is also its schema's and its trigger's. */
+/* The extension's name, which is also its schema's. */
 #define ITEMCACHE_NAME		"itemcache"
+
+/*
+ * The names of its triggers on plain and on partitioned tables; two, so that a
+ * table attached by itself can become a partition of an attached one.
+ */
+#define ITEMCACHE_TRIGGER	"itemcache"
+#define ITEMCACHE_PARTITIONED_TRIGGER "itemcache_partitioned"
 
 /* The C symbol of the trigger function, by which a trigger is known as ours. */
 #define ITEMCACHE_TRIGGER_SYMBOL "itemcache_track"

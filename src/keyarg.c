@@ -41,7 +41,7 @@ struct KeyConverter
 	TupleDesc	keydesc;		/* blessed; to parse a text of several columns */
 	FmgrInfo	record_in;
 	int			ncolumns;
-	ColumnConverter columns[INDEX_MAX_KEYS];
+	ColumnConverter *columns;	/* one for each column of the key */
 };
 
 static void PrepareForShape(KeyConverter *converter,
@@ -103,16 +103,18 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 	converter->rowtype = InvalidOid;
 	converter->keydesc = NULL;
 	converter->ncolumns = 0;
+	converter->columns = MemoryContextAllocZero(converter->context,
+												shape->nkeys * sizeof(ColumnConverter));
 
-	if (type_is_rowtype(argtype) &&
-		(shape->nkeys > 1 || argtype != shape->keys[0].basetypid))
-	{
-		/* a record: its columns are looked at when one comes */
-	}
-	else if (shape->nkeys == 1)
+	if (shape->nkeys == 1 &&
+		(argtype == shape->keys[0].basetypid || !type_is_rowtype(argtype)))
 	{
 		PrepareColumn(converter, 0, relation, argtype);
 		converter->ncolumns = 1;
+	}
+	else if (type_is_rowtype(argtype))
+	{
+		/* a record: its columns are looked at when one comes */
 	}
 	else if (!IsTextual(argtype))
 		WrongNumberOfColumns(relation, 1);
@@ -255,12 +257,14 @@ bool
 PrepareComparison(ColumnConverter *column, const ItemShape *shape, int i,
 				  Oid argtype)
 {
-	argtype = getBaseType(argtype);
+	if (argtype != shape->keys[i].basetypid)
+		argtype = getBaseType(argtype);
 	column->argtype = argtype;
 	column->keytype = shape->keys[i].basetypid;
 	column->keytypmod = shape->keys[i].typmod;
 
-	if (IsBinaryCoercible(argtype, column->keytype))
+	if (argtype == column->keytype ||
+		IsBinaryCoercible(argtype, column->keytype))
 		column->method = CONVERT_NOTHING;
 	else if (IsInteger(argtype) && IsInteger(column->keytype))
 		column->method = CONVERT_INTEGER;

@@ -96,7 +96,10 @@ LoadPage(PageLoader *loader, BlockNumber block)
 			loader->streak = 0;
 		}
 		else if (loader->fills[i].result == STORE_FULL)
+		{
 			loader->streak++;
+			loader->no_room++;
+		}
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(loader->context);

@@ -20,6 +20,7 @@ typedef struct PageLoader
 	uint64		items;			/* loaded so far ... */
 	uint64		bytes;			/* ... and their size */
 	int			streak;			/* items in a row that found no room */
+	int64		no_room;		/* items that found none, all in all */
 	/* the rest is private */
 	BufferAccessStrategy strategy;
 	MemoryContext context;		/* reset for each page */

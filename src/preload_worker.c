@@ -522,6 +522,8 @@ ReadRange(PageLoader *loader, const BlockRange *range)
 			break;
 		}
 	}
+	if (outcome == PRELOAD_DONE && loader->items == 0 && loader->no_room > 0)
+		outcome = PRELOAD_FULL;
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	if (WorkerEntry->relfilenode == range->relfilenode)

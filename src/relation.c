@@ -529,27 +529,35 @@ JudgeTrigger(ItemRelation *relation, Relation rel)
  * Works on a copy: looking up functions may rebuild the relcache entry, and
  * its triggers with it.
  */
+List *
+ItemCacheTriggers(Relation rel)
+{
+	TriggerDesc *trigdesc = CopyTriggerDesc(rel->trigdesc);
+	List	   *triggers = NIL;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		if (IsOurFunction(trigdesc->triggers[i].tgfoid))
+			triggers = lappend(triggers, &trigdesc->triggers[i]);
+	}
+	return triggers;
+}
+
 Trigger *
 FindItemCacheTrigger(Relation rel)
 {
-	TriggerDesc *trigdesc = CopyTriggerDesc(rel->trigdesc);
-	Trigger    *candidate = NULL;
+	List	   *triggers = ItemCacheTriggers(rel);
+	ListCell   *lc;
 
-	if (trigdesc == NULL)
-		return NULL;
-	for (int i = 0; i < trigdesc->numtriggers; i++)
+	foreach(lc, triggers)
 	{
-		Trigger    *trigger = &trigdesc->triggers[i];
+		Trigger    *trigger = lfirst(lc);
 
-		if (!IsOurFunction(trigger->tgfoid))
-			continue;
 		if (TriggerHasOurForm(trigger) &&
 			trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
 			return trigger;
-		if (candidate == NULL)
-			candidate = trigger;
 	}
-	return candidate;
+	return triggers != NIL ? linitial(triggers) : NULL;
 }
 
 /* Only a superuser can make a C function, so its symbol is proof enough. */

@@ -118,9 +118,12 @@ extern uint64 ItemRelationEpoch(ItemRelation *relation);
 extern bool RelationLockHeld(Oid relid, LOCKMODE mode);
 
 /*
- * Our trigger on a relation, or NULL; a copy in the current memory context.  If
- * there are several, one that works.
+ * Our triggers on a relation, copies in the current memory context.  A table
+ * has two if it was attached by itself and became a partition of an attached
+ * one.  The other function returns one, one that works if there is any; or
+ * NULL.
  */
+extern List *ItemCacheTriggers(Relation rel);
 extern Trigger *FindItemCacheTrigger(Relation rel);
 
 /* Is a trigger of the form attach() makes, so that no row change escapes it? */

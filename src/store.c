@@ -492,7 +492,7 @@ ComputeLayout(StoreLayout *layout, Size memory, Size taken, uint64 *max_items)
 	if (itemcache_max_items > 0)
 	{
 		items = itemcache_max_items / layout->npartitions;
-		items = Min(items, (uint64) (left / 2 / per_item));
+		items = Min(items, (uint64) (left / (2 * per_item)));
 	}
 	items = Max(items, 2);
 	layout->item_limit[RING_SMALL] = Max(items / 10, 1);

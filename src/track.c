@@ -146,6 +146,7 @@ static TrackedRelation *TrackRelation(ItemRelation *relation);
 static void NoteInsert(ItemRelation *relation, uint64 hash, HeapTuple tuple);
 static void NoteUpdate(ItemRelation *relation, uint64 hash, HeapTuple old,
 					   HeapTuple new);
+static bool IsVersionNoted(const TrackedKey *key, HeapTuple tuple);
 static void NoteRemoval(ItemRelation *relation, uint64 hash);
 static TrackedKey *FindKey(ItemRelation *relation, uint64 hash);
 static TrackedKey *EnterKey(ItemRelation *relation, uint64 hash);
@@ -319,7 +320,8 @@ TrackRelation(ItemRelation *relation)
 
 /*
  * Nothing has to be removed for a row that is new.  But if its key is noted,
- * this event and that note cannot be put in order.
+ * this event and that note cannot be put in order, unless it is the same event
+ * again, from a second trigger of ours.
  */
 static void
 NoteInsert(ItemRelation *relation, uint64 hash, HeapTuple tuple)
@@ -328,6 +330,8 @@ NoteInsert(ItemRelation *relation, uint64 hash, HeapTuple tuple)
 
 	if (key != NULL)
 	{
+		if (IsVersionNoted(key, tuple))
+			return;
 		TouchKey(key);
 		OnlyRemove(key);
 		return;
@@ -358,7 +362,7 @@ NoteUpdate(ItemRelation *relation, uint64 hash, HeapTuple old, HeapTuple new)
 		TouchKey(key);
 		SetVersion(key, relation, new);
 	}
-	else
+	else if (!IsVersionNoted(key, new))
 	{
 		TouchKey(key);
 		if (key->publish && old != NULL &&
@@ -368,6 +372,17 @@ NoteUpdate(ItemRelation *relation, uint64 hash, HeapTuple old, HeapTuple new)
 			OnlyRemove(key);
 	}
 	key->replaces = true;
+}
+
+/*
+ * Is "tuple" the version noted?  A version is made by one change, so then this
+ * is another event for that change.
+ */
+static bool
+IsVersionNoted(const TrackedKey *key, HeapTuple tuple)
+{
+	return key->publish &&
+		ItemPointerEquals((ItemPointer) &key->tid, &tuple->t_self);
 }
 
 static void

@@ -42,6 +42,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 #include "write.h"
 
 /* The statements that are kept for a relation. */
@@ -82,6 +83,7 @@ PG_FUNCTION_INFO_V1(itemcache_put);
 PG_FUNCTION_INFO_V1(itemcache_put_many);
 PG_FUNCTION_INFO_V1(itemcache_delete);
 
+static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
 static uint64 ExecuteWrite(ItemRelation *relation, WriteKind kind,
 						   Datum *values, const char *nulls);
 static SPIPlanPtr GetWritePlan(ItemRelation *relation, WriteKind kind);
@@ -140,7 +142,7 @@ itemcache_put(PG_FUNCTION_ARGS)
 	bool		new_identity;
 	int			nargs = 0;
 
-	relation = OpenCallSite(site);
+	relation = OpenForItems(site, get_fn_expr_argtype(fcinfo->flinfo, 0));
 	shape = relation->shape;
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -181,11 +183,13 @@ Datum
 itemcache_put_many(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = GetCallSite(fcinfo, true, false);
-	ItemRelation *relation = OpenCallSite(site);
+	ItemRelation *relation;
 	ArrayType  *items;
 	Datum		array;
 	uint64		count;
 
+	relation = OpenForItems(site,
+							get_element_type(get_fn_expr_argtype(fcinfo->flinfo, 0)));
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT64(0);
 	items = PG_GETARG_ARRAYTYPE_P(0);
@@ -213,6 +217,42 @@ itemcache_delete(PG_FUNCTION_ARGS)
 		!ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key))
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(ExecuteWrite(relation, WRITE_DELETE, key, NULL) > 0);
+}
+
+/*
+ * The relation that items of a row type are to be put into.
+ *
+ * The items are made before the relation is locked.  If ALTER TABLE changes the
+ * type of a column while we wait for the lock, they must not be read by the
+ * new type.  Columns that were dropped or added meanwhile do no harm: to an
+ * item, as to an old row, they are dropped and have their default.
+ */
+static ItemRelation *
+OpenForItems(CallSite *site, Oid rowtype)
+{
+	TupleDesc	before = NULL;
+	ItemRelation *relation;
+
+	if (!ItemRelationIsLocked(site->relid))
+		before = lookup_rowtype_tupdesc(rowtype, -1);
+	relation = OpenCallSite(site);
+	if (before == NULL)
+		return relation;
+
+	for (int i = 0; i < before->natts; i++)
+	{
+		Form_pg_attribute old = TupleDescAttr(before, i);
+		Form_pg_attribute new = TupleDescAttr(relation->shape->tupdesc, i);
+
+		if (!new->attisdropped && old->atttypid != new->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table row type and query-specified row type do not match"),
+					 errdetail("The type of column \"%s\" was changed.",
+							   NameStr(new->attname))));
+	}
+	ReleaseTupleDesc(before);
+	return relation;
 }
 
 /* Returns the number of rows inserted, updated or deleted. */
