@@ -36,6 +36,8 @@ typedef struct KeyColumn
 	Oid			eqop;
 	FmgrInfo	eqproc;
 	FmgrInfo	cmpproc;
+	Oid			typioparam;		/* of the base type's input function */
+	FmgrInfo	inproc;
 } KeyColumn;
 
 /*

@@ -42,6 +42,7 @@ struct KeyConverter
 	FmgrInfo	record_in;
 	int			ncolumns;
 	ColumnConverter *columns;	/* one for each column of the key */
+	ColumnConverter single;		/* that of a key of one column */
 };
 
 static void PrepareForShape(KeyConverter *converter,
@@ -103,16 +104,18 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 	converter->rowtype = InvalidOid;
 	converter->keydesc = NULL;
 	converter->ncolumns = 0;
-	converter->columns = MemoryContextAllocZero(converter->context,
-												shape->nkeys * sizeof(ColumnConverter));
+	converter->columns = shape->nkeys == 1 ? &converter->single :
+		MemoryContextAllocZero(converter->context,
+							   shape->nkeys * sizeof(ColumnConverter));
 
 	if (shape->nkeys == 1 &&
-		(argtype == shape->keys[0].basetypid || !type_is_rowtype(argtype)))
+		(argtype == shape->keys[0].basetypid || IsTextual(argtype) ||
+		 IsInteger(argtype) || !type_is_rowtype(argtype)))
 	{
 		PrepareColumn(converter, 0, relation, argtype);
 		converter->ncolumns = 1;
 	}
-	else if (type_is_rowtype(argtype))
+	else if (!IsTextual(argtype) && type_is_rowtype(argtype))
 	{
 		/* a record: its columns are looked at when one comes */
 	}
@@ -228,14 +231,16 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 		return;
 
 	argtype = column->argtype;
-	if (IsTextual(argtype) || argtype == UNKNOWNOID)
-	{
-		column->method = CONVERT_INPUT;
-		getTypeInputInfo(column->keytype, &function, &column->typioparam);
-	}
+	if (IsTextual(argtype))
+		column->method = CONVERT_TEXT;
+	else if (argtype == UNKNOWNOID)
+		column->method = CONVERT_CSTRING;	/* a bare literal in ROW() */
 	else if (find_coercion_pathway(column->keytype, argtype,
 								   COERCION_IMPLICIT, &function) == COERCION_PATH_FUNC)
+	{
 		column->method = CONVERT_CAST;
+		fmgr_info_cxt(function, &column->cast, converter->context);
+	}
 	else
 	{
 		Form_pg_attribute att =
@@ -249,27 +254,33 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 						format_type_be(argtype)),
 				 errhint("Cast the key to that type, or to text.")));
 	}
-	if (OidIsValid(function))
-		fmgr_info_cxt(function, &column->function, converter->context);
 }
 
 bool
 PrepareComparison(ColumnConverter *column, const ItemShape *shape, int i,
 				  Oid argtype)
 {
-	if (argtype != shape->keys[i].basetypid)
+	if (argtype != shape->keys[i].basetypid && !IsTextual(argtype))
 		argtype = getBaseType(argtype);
 	column->argtype = argtype;
 	column->keytype = shape->keys[i].basetypid;
 	column->keytypmod = shape->keys[i].typmod;
 
-	if (argtype == column->keytype ||
-		IsBinaryCoercible(argtype, column->keytype))
+	if (argtype == column->keytype)
 		column->method = CONVERT_NOTHING;
-	else if (IsInteger(argtype) && IsInteger(column->keytype))
+	else if (IsInteger(column->keytype) && column->keytype != OIDOID)
+	{
+		/* nothing else is as good as an integer: spare a look at the casts */
 		column->method = CONVERT_INTEGER;
+		return IsInteger(argtype);
+	}
+	else if (IsBinaryCoercible(argtype, column->keytype))
+		column->method = CONVERT_NOTHING;
 	else
-		return false;
+	{
+		column->method = CONVERT_INTEGER;
+		return IsInteger(argtype) && IsInteger(column->keytype);
+	}
 	return true;
 }
 
@@ -286,23 +297,23 @@ ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
 			if (!ConvertInteger(column, arg, value))
 				return false;
 			break;
-		case CONVERT_INPUT:
-			/* a bare literal in ROW() is of type unknown, which is a cstring */
-			*value = InputFunctionCall(&column->function,
-									   column->argtype == UNKNOWNOID ?
-									   DatumGetCString(arg) :
-									   TextDatumGetCString(arg),
-									   column->typioparam, -1);
+		case CONVERT_TEXT:
+			arg = CStringGetDatum(TextDatumGetCString(arg));
+			/* FALLTHROUGH */
+		case CONVERT_CSTRING:
+			*value = InputFunctionCall(&shape->keys[i].inproc,
+									   DatumGetCString(arg),
+									   shape->keys[i].typioparam, -1);
 			break;
 		case CONVERT_CAST:
 			/* casts with length or explicitness take more arguments */
-			if (column->function.fn_nargs == 1)
-				*value = FunctionCall1(&column->function, arg);
-			else if (column->function.fn_nargs == 2)
-				*value = FunctionCall2(&column->function, arg,
+			if (column->cast.fn_nargs == 1)
+				*value = FunctionCall1(&column->cast, arg);
+			else if (column->cast.fn_nargs == 2)
+				*value = FunctionCall2(&column->cast, arg,
 									   Int32GetDatum(-1));
 			else
-				*value = FunctionCall3(&column->function, arg,
+				*value = FunctionCall3(&column->cast, arg,
 									   Int32GetDatum(-1), BoolGetDatum(false));
 			break;
 	}

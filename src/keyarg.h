@@ -38,7 +38,8 @@ typedef enum ConversionMethod
 {
 	CONVERT_NOTHING,			/* same type, or binary-coercible */
 	CONVERT_INTEGER,			/* one integer type to another, with range */
-	CONVERT_INPUT,				/* parse text */
+	CONVERT_TEXT,				/* parse a text, or a cstring */
+	CONVERT_CSTRING,
 	CONVERT_CAST				/* call a cast function */
 } ConversionMethod;
 
@@ -48,8 +49,7 @@ typedef struct ColumnConverter
 	Oid			argtype;
 	Oid			keytype;		/* base type of the column */
 	int32		keytypmod;
-	Oid			typioparam;
-	FmgrInfo	function;
+	FmgrInfo	cast;
 } ColumnConverter;
 
 /*

@@ -192,6 +192,13 @@ ItemRelationIsLocked(Oid relid)
 	return FindItemRelation(relid)->locked == LockGeneration;
 }
 
+void
+ItemRelationIsLockedByPlan(ItemRelation *relation)
+{
+	Assert(RelationLockHeld(relation->relid, AccessShareLock));
+	relation->locked = LockGeneration;
+}
+
 bool
 ItemRelationLooksCurrent(const ItemRelation *relation)
 {
@@ -385,6 +392,7 @@ DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
 	Oid			cmpproc = InvalidOid;
+	Oid			inproc;
 
 	column->attno = pk->attnos[i];
 	column->typid = att->atttypid;
@@ -413,6 +421,8 @@ DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
 		return false;
 	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
 	fmgr_info_cxt(cmpproc, &column->cmpproc, shape->context);
+	getTypeInputInfo(column->basetypid, &inproc, &column->typioparam);
+	fmgr_info_cxt(inproc, &column->inproc, shape->context);
 	return true;
 }
 

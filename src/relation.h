@@ -97,6 +97,12 @@ extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
 extern bool ItemRelationIsLocked(Oid relid);
 
 /*
+ * Say that a plan that this transaction is executing has locked it, and keeps
+ * the lock as ItemRelationForRead() would.
+ */
+extern void ItemRelationIsLockedByPlan(ItemRelation *relation);
+
+/*
  * Is it locked, and has no message come for it that we know of?  A hint: only
  * ItemRelationForRead() can say that there is none.
  */

@@ -53,22 +53,20 @@ typedef struct ItemScanState
 	TupleDesc	formdesc;		/* of that many columns */
 	uint64		shape_id;		/* that these were made for */
 	List	   *values;			/* ExprStates of the key's values */
-	ColumnConverter converters[INDEX_MAX_KEYS];
+	ColumnConverter *converters;
 
 	/* the keys to look up, once evaluated; NULL if it is none at all */
 	bool		evaluated;
 	bool		is_array;
 	int			nlookups;
 	int			position;		/* 0: before the first; nlookups + 1: after */
-	Datum		key[INDEX_MAX_KEYS];
-	Datum	   *keys;			/* of an array */
+	Datum	   *keys;			/* of an array; else the key's columns */
 	MemoryContext keycontext;	/* holds what the keys point to */
 	int			prefetched;		/* keys of an array that were, going forward */
 
 	char	   *buffer;			/* the image of the current row */
 	Size		buffer_size;
-	bool		reader_open;
-	ItemReader	reader;
+	ItemReader *reader;			/* NULL until it is needed */
 	uint64		hits;
 	uint64		misses;
 } ItemScanState;
@@ -136,7 +134,9 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
 											  "itemcache scan keys",
 											  ALLOCSET_SMALL_SIZES);
+	state->converters = palloc(state->nkeys * sizeof(ColumnConverter));
 	state->relation = FindItemRelation(RelationGetRelid(node->ss.ss_currentRelation));
+	ItemRelationIsLockedByPlan(state->relation);
 }
 
 static TupleTableSlot *
@@ -151,10 +151,10 @@ EndItemScan(CustomScanState *node)
 {
 	ItemScanState *state = (ItemScanState *) node;
 
-	if (state->reader_open)
+	if (state->reader != NULL)
 	{
-		CloseItemReader(&state->reader);
-		state->reader_open = false;
+		CloseItemReader(state->reader);
+		state->reader = NULL;
 	}
 }
 
@@ -255,7 +255,6 @@ EvaluateKeys(ItemScanState *state)
 	MemoryContextReset(state->keycontext);
 	state->nlookups = 0;
 	state->prefetched = 0;
-	state->keys = NULL;
 	if (state->is_array)
 		EvaluateArray(state);
 	else if (EvaluateKey(state))
@@ -273,6 +272,9 @@ EvaluateKey(ItemScanState *state)
 	ListCell   *lc;
 	int			i = 0;
 
+	if (state->keys == NULL)
+		state->keys = MemoryContextAlloc(state->css.ss.ps.state->es_query_cxt,
+										 state->nkeys * sizeof(Datum));
 	foreach(lc, state->values)
 	{
 		bool		isnull;
@@ -283,10 +285,10 @@ EvaluateKey(ItemScanState *state)
 			return false;
 		oldcontext = MemoryContextSwitchTo(state->keycontext);
 		exists = ConvertColumn(&state->converters[i], shape, i, value,
-							   &state->key[i]);
+							   &state->keys[i]);
 		if (exists && !shape->keys[i].typbyval)
-			state->key[i] = datumCopy(state->key[i], false,
-									  shape->keys[i].typlen);
+			state->keys[i] = datumCopy(state->keys[i], false,
+									   shape->keys[i].typlen);
 		MemoryContextSwitchTo(oldcontext);
 		if (!exists)
 			return false;
@@ -366,8 +368,7 @@ CompareKeys(const void *a, const void *b, void *arg)
 static bool
 FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
-	const Datum *key = state->is_array ?
-		&state->keys[state->position - 1] : state->key;
+	const Datum *key = &state->keys[state->is_array ? state->position - 1 : 0];
 	ItemAccess	access;
 	Instrumentation *instrument = state->css.ss.ps.instrument;
 	bool		found;
@@ -464,18 +465,19 @@ static bool
 FetchFromTable(ItemScanState *state, const ItemAccess *access,
 			   const Datum *key, TupleTableSlot *slot)
 {
-	ItemReader *reader = &state->reader;
+	ItemReader *reader = state->reader;
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 	MemoryContext oldcontext;
 	int			natts = state->formdesc->natts;
 
 	ExecClearTuple(slot);
-	if (!state->reader_open)
+	if (reader == NULL)
 	{
 		oldcontext = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+		reader = palloc(sizeof(ItemReader));
 		OpenItemReader(reader, access);
+		state->reader = reader;
 		MemoryContextSwitchTo(oldcontext);
-		state->reader_open = true;
 	}
 	if (!ReadItem(reader, key))
 		return false;
