@@ -11,11 +11,14 @@ OBJS = \
 	src/lookup.o \
 	src/owner.o \
 	src/partition.o \
+	src/prefetch.o \
 	src/preload.o \
 	src/preload_worker.o \
 	src/privilege.o \
 	src/read.o \
 	src/relation.o \
+	src/scan_exec.o \
+	src/scan_plan.o \
 	src/stats.o \
 	src/store.o \
 	src/store_evict.o \

@@ -104,6 +104,36 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 16 lets a custom scan choose its slot; 15 always gives it a virtual one. */
+#if PG_VERSION_NUM >= 160000
+#define SetSlotOpsVirtual(css) ((css)->slotOps = &TTSOpsVirtual)
+#else
+#define SetSlotOpsVirtual(css) ((void) 0)
+#endif
+
+/* 18 keeps count of disabled nodes beside the costs. */
+#if PG_VERSION_NUM >= 180000
+#define CopyDisabledNodes(to, from) ((to)->disabled_nodes = (from)->disabled_nodes)
+#else
+#define CopyDisabledNodes(to, from) ((void) 0)
+#endif
+
+/* 16 names relations, not their members, to translate expressions between. */
+#if PG_VERSION_NUM >= 160000
+#define AdjustAttrsMultilevel(root, node, child) \
+	adjust_appendrel_attrs_multilevel((root), (node), (child), (child)->top_parent)
+#else
+#define AdjustAttrsMultilevel(root, node, child) \
+	adjust_appendrel_attrs_multilevel((root), (node), (child)->relids, \
+									  (child)->top_parent_relids)
+#endif
+
+/* 18 split commands/explain.h. */
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
 /*
  * The minor releases of late 2026 stamp composite datums with a version of
  * their row type, and refuse those without.  Declared weak where the headers

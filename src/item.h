@@ -32,8 +32,12 @@ typedef struct KeyColumn
 	Oid			collation;		/* the index column's */
 	int16		typlen;
 	bool		typbyval;
-	Oid			eqop;			/* equality of the index's operator family */
+	Oid			opfamily;		/* the index's, and its operators */
+	Oid			eqop;
 	FmgrInfo	eqproc;
+	FmgrInfo	cmpproc;
+	Oid			typioparam;		/* of the base type's input function */
+	FmgrInfo	inproc;
 } KeyColumn;
 
 /*

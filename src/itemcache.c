@@ -22,8 +22,10 @@
 #include "itemcache.h"
 #include "miscadmin.h"
 #include "owner.h"
+#include "prefetch.h"
 #include "preload.h"
 #include "privilege.h"
+#include "scan.h"
 #include "stats.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -41,6 +43,7 @@ int			itemcache_max_item_size;
 bool		itemcache_preload_enabled;
 int			itemcache_preload_workers;
 bool		itemcache_enabled;
+bool		itemcache_transparent;
 bool		itemcache_async_put;
 
 static shmem_request_hook_type PreviousShmemRequestHook = NULL;
@@ -68,6 +71,8 @@ _PG_init(void)
 	TrackInit();
 	PrivilegesInit();
 	WriteInit();
+	ScanInit();
+	PrefetchInit();
 	PreloadRegisterLauncher();
 }
 
@@ -113,6 +118,13 @@ DefineSettings(void)
 							 "Lets this session use the item cache.",
 							 "When off, lookups read the table. Writes keep the cache exact either way.",
 							 &itemcache_enabled,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.transparent",
+							 "Lets the planner use the item cache for plain SELECT.",
+							 "When off, only the functions look items up in the cache.",
+							 &itemcache_transparent,
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);

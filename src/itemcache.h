@@ -28,6 +28,7 @@ extern int	itemcache_max_item_size;	/* kB, sighup */
 extern bool itemcache_preload_enabled;	/* sighup */
 extern int	itemcache_preload_workers;	/* sighup */
 extern bool itemcache_enabled;			/* user */
+extern bool itemcache_transparent;		/* user */
 extern bool itemcache_async_put;		/* user */
 
 /*

@@ -29,24 +29,6 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-typedef enum ConversionMethod
-{
-	CONVERT_NOTHING,			/* same type, or binary-coercible */
-	CONVERT_INTEGER,			/* one integer type to another, with range */
-	CONVERT_INPUT,				/* parse text */
-	CONVERT_CAST				/* call a cast function */
-} ConversionMethod;
-
-typedef struct ColumnConverter
-{
-	ConversionMethod method;
-	Oid			argtype;
-	Oid			keytype;		/* base type of the column */
-	int32		keytypmod;
-	Oid			typioparam;
-	FmgrInfo	function;
-} ColumnConverter;
-
 struct KeyConverter
 {
 	MemoryContext context;
@@ -60,6 +42,7 @@ struct KeyConverter
 	FmgrInfo	record_in;
 	int			ncolumns;
 	ColumnConverter *columns;	/* one for each column of the key */
+	ColumnConverter single;		/* that of a key of one column */
 };
 
 static void PrepareForShape(KeyConverter *converter,
@@ -74,12 +57,9 @@ static HeapTupleHeader ParseRecord(KeyConverter *converter,
 								   const ItemRelation *relation, Datum string);
 static void PrepareColumn(KeyConverter *converter, int i,
 						  const ItemRelation *relation, Oid argtype);
-static bool ConvertColumn(ColumnConverter *column,
-						  const ItemRelation *relation, int i, Datum arg,
-						  Datum *value);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
-static Datum CanonicalForm(const ColumnConverter *column,
-						   const ItemRelation *relation, int i, Datum value);
+static Datum CanonicalForm(const ColumnConverter *column, ItemShape *shape,
+						   int i, Datum value);
 static void WrongNumberOfColumns(const ItemRelation *relation, int given);
 static bool IsInteger(Oid type);
 static bool IsTextual(Oid type);
@@ -103,7 +83,8 @@ ConvertKey(KeyConverter *converter, const ItemRelation *relation, Datum arg,
 		PrepareForShape(converter, relation);
 
 	if (converter->ncolumns == 1)
-		return ConvertColumn(&converter->columns[0], relation, 0, arg, &key[0]);
+		return ConvertColumn(&converter->columns[0], relation->shape, 0, arg,
+							 &key[0]);
 	if (IsTextual(converter->argtype))
 		arg = PointerGetDatum(ParseRecord(converter, relation, arg));
 	return ConvertRecord(converter, relation, DatumGetHeapTupleHeader(arg), key);
@@ -123,16 +104,18 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 	converter->rowtype = InvalidOid;
 	converter->keydesc = NULL;
 	converter->ncolumns = 0;
-	converter->columns = MemoryContextAllocZero(converter->context,
-												shape->nkeys * sizeof(ColumnConverter));
+	converter->columns = shape->nkeys == 1 ? &converter->single :
+		MemoryContextAllocZero(converter->context,
+							   shape->nkeys * sizeof(ColumnConverter));
 
 	if (shape->nkeys == 1 &&
-		(argtype == shape->keys[0].basetypid || !type_is_rowtype(argtype)))
+		(argtype == shape->keys[0].basetypid || IsTextual(argtype) ||
+		 IsInteger(argtype) || !type_is_rowtype(argtype)))
 	{
 		PrepareColumn(converter, 0, relation, argtype);
 		converter->ncolumns = 1;
 	}
-	else if (type_is_rowtype(argtype))
+	else if (!IsTextual(argtype) && type_is_rowtype(argtype))
 	{
 		/* a record: its columns are looked at when one comes */
 	}
@@ -164,8 +147,8 @@ ConvertRecord(KeyConverter *converter, const ItemRelation *relation,
 	}
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (!ConvertColumn(&converter->columns[i], relation, i, values[i],
-						   &key[i]))
+		if (!ConvertColumn(&converter->columns[i], relation->shape, i,
+						   values[i], &key[i]))
 			return false;
 	}
 	return true;
@@ -244,25 +227,20 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 	ColumnConverter *column = &converter->columns[i];
 	Oid			function = InvalidOid;
 
-	if (argtype != key->basetypid)
-		argtype = getBaseType(argtype);
-	column->argtype = argtype;
-	column->keytype = key->basetypid;
-	column->keytypmod = key->typmod;
+	if (PrepareComparison(column, relation->shape, i, argtype))
+		return;
 
-	if (argtype == column->keytype ||
-		IsBinaryCoercible(argtype, column->keytype))
-		column->method = CONVERT_NOTHING;
-	else if (IsInteger(argtype) && IsInteger(column->keytype))
-		column->method = CONVERT_INTEGER;
-	else if (IsTextual(argtype) || argtype == UNKNOWNOID)
-	{
-		column->method = CONVERT_INPUT;
-		getTypeInputInfo(column->keytype, &function, &column->typioparam);
-	}
+	argtype = column->argtype;
+	if (IsTextual(argtype))
+		column->method = CONVERT_TEXT;
+	else if (argtype == UNKNOWNOID)
+		column->method = CONVERT_CSTRING;	/* a bare literal in ROW() */
 	else if (find_coercion_pathway(column->keytype, argtype,
 								   COERCION_IMPLICIT, &function) == COERCION_PATH_FUNC)
+	{
 		column->method = CONVERT_CAST;
+		fmgr_info_cxt(function, &column->cast, converter->context);
+	}
 	else
 	{
 		Form_pg_attribute att =
@@ -276,13 +254,39 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 						format_type_be(argtype)),
 				 errhint("Cast the key to that type, or to text.")));
 	}
-	if (OidIsValid(function))
-		fmgr_info_cxt(function, &column->function, converter->context);
 }
 
-static bool
-ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
-			  Datum arg, Datum *value)
+bool
+PrepareComparison(ColumnConverter *column, const ItemShape *shape, int i,
+				  Oid argtype)
+{
+	if (argtype != shape->keys[i].basetypid && !IsTextual(argtype))
+		argtype = getBaseType(argtype);
+	column->argtype = argtype;
+	column->keytype = shape->keys[i].basetypid;
+	column->keytypmod = shape->keys[i].typmod;
+
+	if (argtype == column->keytype)
+		column->method = CONVERT_NOTHING;
+	else if (IsInteger(column->keytype) && column->keytype != OIDOID)
+	{
+		/* nothing else is as good as an integer: spare a look at the casts */
+		column->method = CONVERT_INTEGER;
+		return IsInteger(argtype);
+	}
+	else if (IsBinaryCoercible(argtype, column->keytype))
+		column->method = CONVERT_NOTHING;
+	else
+	{
+		column->method = CONVERT_INTEGER;
+		return IsInteger(argtype) && IsInteger(column->keytype);
+	}
+	return true;
+}
+
+bool
+ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
+			  Datum *value)
 {
 	switch (column->method)
 	{
@@ -293,29 +297,29 @@ ConvertColumn(ColumnConverter *column, const ItemRelation *relation, int i,
 			if (!ConvertInteger(column, arg, value))
 				return false;
 			break;
-		case CONVERT_INPUT:
-			/* a bare literal in ROW() is of type unknown, which is a cstring */
-			*value = InputFunctionCall(&column->function,
-									   column->argtype == UNKNOWNOID ?
-									   DatumGetCString(arg) :
-									   TextDatumGetCString(arg),
-									   column->typioparam, -1);
+		case CONVERT_TEXT:
+			arg = CStringGetDatum(TextDatumGetCString(arg));
+			/* FALLTHROUGH */
+		case CONVERT_CSTRING:
+			*value = InputFunctionCall(&shape->keys[i].inproc,
+									   DatumGetCString(arg),
+									   shape->keys[i].typioparam, -1);
 			break;
 		case CONVERT_CAST:
 			/* casts with length or explicitness take more arguments */
-			if (column->function.fn_nargs == 1)
-				*value = FunctionCall1(&column->function, arg);
-			else if (column->function.fn_nargs == 2)
-				*value = FunctionCall2(&column->function, arg,
+			if (column->cast.fn_nargs == 1)
+				*value = FunctionCall1(&column->cast, arg);
+			else if (column->cast.fn_nargs == 2)
+				*value = FunctionCall2(&column->cast, arg,
 									   Int32GetDatum(-1));
 			else
-				*value = FunctionCall3(&column->function, arg,
+				*value = FunctionCall3(&column->cast, arg,
 									   Int32GetDatum(-1), BoolGetDatum(false));
 			break;
 	}
-	if (relation->shape->keys[i].typlen == -1)
+	if (shape->keys[i].typlen == -1)
 		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
-	*value = CanonicalForm(column, relation, i, *value);
+	*value = CanonicalForm(column, shape, i, *value);
 	return true;
 }
 
@@ -363,8 +367,8 @@ ConvertInteger(ColumnConverter *column, Datum arg, Datum *value)
  * found in the cache.  The value returned is equal to the one given.
  */
 static Datum
-CanonicalForm(const ColumnConverter *column, const ItemRelation *relation,
-			  int i, Datum value)
+CanonicalForm(const ColumnConverter *column, ItemShape *shape, int i,
+			  Datum value)
 {
 	Datum		form;
 
@@ -385,7 +389,7 @@ CanonicalForm(const ColumnConverter *column, const ItemRelation *relation,
 	}
 	else
 		return value;
-	return KeyEquals(relation->shape, i, form, value) ? form : value;
+	return KeyEquals(shape, i, form, value) ? form : value;
 }
 
 static void

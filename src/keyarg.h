@@ -30,4 +30,37 @@ extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
 extern bool ConvertKey(KeyConverter *converter, const ItemRelation *relation,
 					   Datum arg, Datum *key);
 
+/*
+ * The same for one column, for values that come one by one from expressions
+ * that an operator of the key's family compares with it.
+ */
+typedef enum ConversionMethod
+{
+	CONVERT_NOTHING,			/* same type, or binary-coercible */
+	CONVERT_INTEGER,			/* one integer type to another, with range */
+	CONVERT_TEXT,				/* parse a text, or a cstring */
+	CONVERT_CSTRING,
+	CONVERT_CAST				/* call a cast function */
+} ConversionMethod;
+
+typedef struct ColumnConverter
+{
+	ConversionMethod method;
+	Oid			argtype;
+	Oid			keytype;		/* base type of the column */
+	int32		keytypmod;
+	FmgrInfo	cast;
+} ColumnConverter;
+
+/*
+ * Can a value of "argtype" be compared with key column "i" by making it one of
+ * the column's type, with no cast?  If so, the converter is set up.
+ */
+extern bool PrepareComparison(ColumnConverter *column,
+							  const ItemShape *shape, int i, Oid argtype);
+
+/* Convert a value, not NULL; false if it is out of the column type's range. */
+extern bool ConvertColumn(ColumnConverter *column, ItemShape *shape, int i,
+						  Datum arg, Datum *value);
+
 #endif							/* ITEMCACHE_KEYARG_H */

@@ -83,6 +83,9 @@ extern int	OwnerMake(uint64 key);
  */
 static inline uint64 OwnerEpoch(int number, uint64 key);
 
+/* Items that owner "key" has in slot "number"; 0 if it is not its own. */
+static inline uint64 OwnerItems(int number, uint64 key);
+
 /*
  * Give owner "key" a new epoch: every item it has becomes unreachable, and
  * every fill that began before is refused.  Nothing to do when it has no
@@ -120,6 +123,18 @@ OwnerEpoch(int number, uint64 key)
 	if (pg_atomic_read_u64(&owner->epoch) != epoch)
 		return EPOCH_NONE;
 	return epoch;
+}
+
+/* The count can be off by a few, and so below zero. */
+static inline uint64
+OwnerItems(int number, uint64 key)
+{
+	int64		items;
+
+	if (number == OWNER_NONE || OwnerEpoch(number, key) == EPOCH_NONE)
+		return 0;
+	items = (int64) pg_atomic_read_u64(&OwnerSlots[number].items);
+	return items > 0 ? items : 0;
 }
 
 #endif							/* ITEMCACHE_OWNER_H */

@@ -46,11 +46,6 @@ typedef struct ReadPlan
 	SPIPlanPtr	plan;
 } ReadPlan;
 
-static HeapTupleHeader ReadOneByIndex(const ItemAccess *access,
-									  IndexScanDesc scan, ScanKey scankeys,
-									  TupleTableSlot *slot, const Datum *key);
-static void FillFromSlot(const ItemAccess *access, TupleTableSlot *slot,
-						 HeapTuple tuple, HeapTupleHeader image);
 static void CheckResultType(ItemRelation *relation);
 static SPIPlanPtr GetReadPlan(ItemRelation *relation);
 static char *DeparseReadQuery(const ItemRelation *relation, Oid *argtypes);
@@ -71,81 +66,96 @@ RelationIsReadByIndex(const ItemRelation *relation, Snapshot snapshot)
 }
 
 void
-ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
-				 HeapTupleHeader *results)
+OpenItemReader(ItemReader *reader, const ItemAccess *access)
 {
 	ItemRelation *relation = access->relation;
 	ItemShape  *shape = access->shape;
-	Relation	rel;
-	Relation	index;
-	TupleTableSlot *slot;
-	IndexScanDesc scan;
-	ScanKeyData scankeys[INDEX_MAX_KEYS];
 
-	rel = table_open(relation->relid, NoLock);
-	index = index_open(relation->pkindex, AccessShareLock);
-	slot = table_slot_create(rel, NULL);
-	scan = BeginIndexScan(rel, index, access->snapshot, shape->nkeys);
-
+	reader->rel = table_open(relation->relid, NoLock);
+	reader->index = index_open(relation->pkindex, AccessShareLock);
+	reader->slot = table_slot_create(reader->rel, NULL);
+	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
+								  shape->nkeys);
 	for (int i = 0; i < shape->nkeys; i++)
-		ScanKeyEntryInitializeWithInfo(&scankeys[i], 0, i + 1,
+		ScanKeyEntryInitializeWithInfo(&reader->keys[i], 0, i + 1,
 									   BTEqualStrategyNumber, InvalidOid,
 									   shape->keys[i].collation,
 									   &shape->keys[i].eqproc, (Datum) 0);
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (keys[i] != NULL)
-			results[i] = ReadOneByIndex(access, scan, scankeys, slot, keys[i]);
-	}
-
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
 }
 
-static HeapTupleHeader
-ReadOneByIndex(const ItemAccess *access, IndexScanDesc scan, ScanKey scankeys,
-			   TupleTableSlot *slot, const Datum *key)
+bool
+ReadItem(ItemReader *reader, const Datum *key)
 {
-	HeapTupleHeader image;
-	HeapTuple	tuple;
-	bool		should_free;
+	int			nkeys = reader->scan->numberOfKeys;
 
-	for (int i = 0; i < access->shape->nkeys; i++)
-		scankeys[i].sk_argument = key[i];
-	index_rescan(scan, scankeys, access->shape->nkeys, NULL, 0);
-	if (!index_getnext_slot(scan, ForwardScanDirection, slot))
-		return NULL;
+	for (int i = 0; i < nkeys; i++)
+		reader->keys[i].sk_argument = key[i];
+	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
+	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot);
+}
 
-	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
-	image = ItemImage(access->shape, tuple, MaxAllocSize);
-	if (image == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("row of table \"%s\" is too large",
-						get_rel_name(access->relation->relid))));
-	if (access->fill && ItemImageSize(image) <= ItemSizeLimit())
-		FillFromSlot(access, slot, tuple, image);
-	if (should_free)
-		heap_freetuple(tuple);
-	return image;
+void
+CloseItemReader(ItemReader *reader)
+{
+	index_endscan(reader->scan);
+	ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->index, NoLock);
+	table_close(reader->rel, NoLock);
+}
+
+void
+ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
+				 HeapTupleHeader *results)
+{
+	ItemReader	reader;
+
+	OpenItemReader(&reader, access);
+	for (int i = 0; i < nkeys; i++)
+	{
+		HeapTuple	tuple;
+		bool		should_free;
+
+		if (keys[i] == NULL || !ReadItem(&reader, keys[i]))
+			continue;
+		tuple = ExecFetchSlotHeapTuple(reader.slot, false, &should_free);
+		results[i] = ItemImage(access->shape, tuple, MaxAllocSize);
+		if (should_free)
+			heap_freetuple(tuple);
+		if (results[i] == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("row of table \"%s\" is too large",
+							get_rel_name(access->relation->relid))));
+		FillFromReader(&reader, access, results[i]);
+	}
+	CloseItemReader(&reader);
 }
 
 /*
  * The key cached under is the row's own, which is not always the one that was
  * looked up (1.0 finds 1.00).
  */
-static void
-FillFromSlot(const ItemAccess *access, TupleTableSlot *slot, HeapTuple tuple,
-			 HeapTupleHeader image)
+void
+FillFromReader(ItemReader *reader, const ItemAccess *access,
+			   HeapTupleHeader image)
 {
+	TupleTableSlot *slot = reader->slot;
+	HeapTuple	tuple;
+	bool		should_free;
 	Datum		key[INDEX_MAX_KEYS];
 	FillItem	item;
 
+	if (!access->fill)
+		return;
+
 	/* a table that is filled from is a heap: BeginItemAccess() */
 	Assert(TTS_IS_BUFFERTUPLE(slot));
+	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
 
+	if (image == NULL)
+		image = ItemImage(access->shape, tuple, ItemSizeLimit());
+	if (image == NULL || ItemImageSize(image) > ItemSizeLimit())
+		return;
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
 	item.image = image;

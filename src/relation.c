@@ -23,6 +23,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/catalog.h"
@@ -71,7 +72,6 @@ static uint64 LockGeneration = 1;
 static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
 
-static ItemRelation *FindOrEnter(Oid relid);
 static void Describe(ItemRelation *relation, Relation rel);
 static void FindPrimaryKey(Relation rel, PrimaryKey *pk);
 static ItemShape *MakeShape(Relation rel, const PrimaryKey *pk, bool *usable);
@@ -124,8 +124,8 @@ RelcacheCallback(Datum arg, Oid relid)
 	Listener(relid);
 }
 
-static ItemRelation *
-FindOrEnter(Oid relid)
+ItemRelation *
+FindItemRelation(Oid relid)
 {
 	ItemRelation *relation;
 	bool		found;
@@ -144,7 +144,7 @@ FindOrEnter(Oid relid)
 ItemRelation *
 ItemRelationForRead(Oid relid, bool missing_ok)
 {
-	ItemRelation *relation = FindOrEnter(relid);
+	ItemRelation *relation = FindItemRelation(relid);
 
 	return RefreshItemRelation(relation, missing_ok) ? relation : NULL;
 }
@@ -189,7 +189,14 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 bool
 ItemRelationIsLocked(Oid relid)
 {
-	return FindOrEnter(relid)->locked == LockGeneration;
+	return FindItemRelation(relid)->locked == LockGeneration;
+}
+
+void
+ItemRelationIsLockedByPlan(ItemRelation *relation)
+{
+	Assert(RelationLockHeld(relation->relid, AccessShareLock));
+	relation->locked = LockGeneration;
 }
 
 bool
@@ -201,7 +208,7 @@ ItemRelationLooksCurrent(const ItemRelation *relation)
 ItemRelation *
 ItemRelationOf(Relation rel)
 {
-	ItemRelation *relation = FindOrEnter(RelationGetRelid(rel));
+	ItemRelation *relation = FindItemRelation(RelationGetRelid(rel));
 
 	for (int tries = 0; !relation->valid && tries < MAX_TRIES; tries++)
 		Describe(relation, rel);
@@ -384,6 +391,8 @@ DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
 	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, pk->attnos[i] - 1);
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
+	Oid			cmpproc = InvalidOid;
+	Oid			inproc;
 
 	column->attno = pk->attnos[i];
 	column->typid = att->atttypid;
@@ -397,15 +406,23 @@ DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
+	column->opfamily = opclass->opcfamily;
 	if (opclass->opcmethod == BTREE_AM_OID)
+	{
 		column->eqop = get_opfamily_member(opclass->opcfamily,
 										   opclass->opcintype,
 										   opclass->opcintype,
 										   BTEqualStrategyNumber);
+		cmpproc = get_opfamily_proc(opclass->opcfamily, opclass->opcintype,
+									opclass->opcintype, BTORDER_PROC);
+	}
 	ReleaseSysCache(tuple);
-	if (!OidIsValid(column->eqop))
+	if (!OidIsValid(column->eqop) || !OidIsValid(cmpproc))
 		return false;
 	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
+	fmgr_info_cxt(cmpproc, &column->cmpproc, shape->context);
+	getTypeInputInfo(column->basetypid, &inproc, &column->typioparam);
+	fmgr_info_cxt(inproc, &column->inproc, shape->context);
 	return true;
 }
 

@@ -70,6 +70,12 @@ typedef struct ItemRelation
 	} while (0)
 
 /*
+ * What is known of a relation, which may be nothing yet or out of date; does
+ * not look, nor lock.
+ */
+extern ItemRelation *FindItemRelation(Oid relid);
+
+/*
  * The relation for reading: AccessShareLock is taken (and kept to the end of
  * the transaction) unless this transaction has it, pending invalidations are
  * accepted, and the description is brought up to date.  The result stays
@@ -89,6 +95,12 @@ extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
 
 /* Has ItemRelationForRead() locked the relation in this transaction? */
 extern bool ItemRelationIsLocked(Oid relid);
+
+/*
+ * Say that a plan that this transaction is executing has locked it, and keeps
+ * the lock as ItemRelationForRead() would.
+ */
+extern void ItemRelationIsLockedByPlan(ItemRelation *relation);
 
 /*
  * Is it locked, and has no message come for it that we know of?  A hint: only

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.h
+ *	  Plain SELECT from the cache: a Custom Scan on an equality with each
+ *	  column of the primary key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_SCAN_H
+#define ITEMCACHE_SCAN_H
+
+#include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
+
+#define SCAN_NAME	"ItemCache"
+
+/*
+ * A plan's custom_private is a list of integers, these; its custom_exprs are
+ * the key's values, one for each column in the key's order, and then the
+ * clauses they were taken from, for EXPLAIN.
+ */
+typedef enum ScanPrivate
+{
+	SCAN_NKEYS,					/* key columns */
+	SCAN_ARRAY,					/* 1: the value of the one column is an array */
+	SCAN_NATTS,					/* columns up to the last one used */
+	SCAN_PRIVATE
+} ScanPrivate;
+
+/* Install the planner's hook and the node's methods. */
+extern void ScanInit(void);
+
+/*
+ * Of a path: is it one of ours; does it look up an array of keys; and the
+ * key's values, one for each of its columns.
+ */
+extern bool IsScanPath(const Path *path);
+extern bool ScanPathHasArray(const CustomPath *path);
+extern List *ScanPathValues(const CustomPath *path);
+
+/* What a lookup costs when the processor has been told ahead, of what else. */
+#define PREFETCHED_COST_FACTOR	0.5
+
+/* scan_exec.c: make the node's state (CustomScanMethods). */
+extern Node *CreateItemScanState(CustomScan *plan);
+
+/* scan_plan.c */
+extern const CustomScanMethods ItemScanMethods;
+
+#endif							/* ITEMCACHE_SCAN_H */
