@@ -69,6 +69,7 @@ make_cluster()
 		unix_socket_directories = '$WORK/socket'
 		shared_preload_libraries = 'itemcache'
 		itemcache.preload = off
+		itemcache.transparent = off
 		shared_buffers = '$BUFFERS'
 		max_wal_size = '8GB'
 		checkpoint_timeout = '1h'

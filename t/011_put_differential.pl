@@ -88,14 +88,18 @@ my %item = (
 	parts => sub { return "ROW($_[0], $_[1], $_[2], $_[3], NULL)"; },
 	only => sub { return "ROW($_[0], $_[1])"; });
 
+# The statement for a twin: of one row, or of many, in the order of their keys.
 sub upsert
 {
-	my ($name, @rows) = @_;
+	my ($name, $many, @rows) = @_;
 	my @columns = @{ $columns{$name} };
 	my @set = grep { my $column = $_; !grep { $_ eq $column } split /, /, $keys{$name} } @columns;
 
-	return sprintf 'INSERT INTO b_%s (%s) VALUES %s ON CONFLICT (%s) DO %s', $name, join(', ', @columns),
-	  join(', ', map { '(' . join(', ', @$_) . ')' } @rows), $keys{$name},
+	return sprintf 'INSERT INTO b_%s (%s) %s ON CONFLICT (%s) DO %s', $name, join(', ', @columns),
+	  $many
+	  ? sprintf('SELECT %s FROM unnest(ARRAY[%s]::b_%s[]) ORDER BY %s', join(', ', @columns),
+		join(', ', map { $item{$name}->(@$_) } @rows), $name, $keys{$name})
+	  : 'VALUES (' . join(', ', @{ $rows[0] }) . ')', $keys{$name},
 	  @set ? 'UPDATE SET ' . join(', ', map { "$_ = excluded.$_" } @set) : 'NOTHING';
 }
 
@@ -120,26 +124,24 @@ sub pair
 		my %seen;
 		my @rows;
 
-		# The twin's statement may not have a key twice where "only" lets it
-		# pass; for the others that is an error of both.
+		# A key twice is refused before anything else, so that the twin may give
+		# another error; where nothing is updated, none.
 		foreach (0 .. number(8))
 		{
 			my @r = $row{$name}->();
-			push @rows, [@r] if !$seen{ "@r[ 0, 1 ]" }++;
+			push @rows, [@r] if !$seen{ "@r[ 0, 1 ]" }++ || $name ne 'only';
 		}
 		return ("SELECT itemcache.put_many(ARRAY[" . join(', ', map { $item{$name}->(@$_) } @rows) . "]::a_$name\[])",
-			upsert($name, @rows));
+			upsert($name, 1, @rows));
 	}
 	else
 	{
 		my @r = $row{$name}->();
 
-		return ("SELECT itemcache.put(" . $item{$name}->(@r) . "::a_$name)", upsert($name, \@r));
+		return ("SELECT itemcache.put(" . $item{$name}->(@r) . "::a_$name)", upsert($name, 0, \@r));
 	}
 }
 
-# Does what was put fail alike?  A key twice in put_many is noticed before, a
-# violated constraint of an earlier row of the twin instead.
 $node->safe_psql(
 	'postgres', q{
 	CREATE TABLE counts (code text PRIMARY KEY, n bigint);
@@ -155,7 +157,7 @@ $node->safe_psql(
 		a text := code_of(put);
 		b text := code_of(statement);
 	BEGIN
-		IF a <> b AND NOT (put LIKE '%put_many%' AND a IN ('21000', b) AND b <> '00000') THEN
+		IF a <> b AND NOT (put LIKE '%put_many%' AND a = '21000' AND b <> '00000') THEN
 			RAISE WARNING 'DIFFERENCE: % gives %, % gives %', put, a, statement, b;
 		END IF;
 		INSERT INTO counts VALUES (a, 1) ON CONFLICT (code) DO UPDATE SET n = counts.n + 1;
@@ -179,9 +181,8 @@ $script .= "COMMIT;\n" if $depth > 0;
 my ($out, $err) = ('', '');
 my $rc = $node->psql('postgres', $script, stdout => \$out, stderr => \$err, on_error_stop => 1, extra_params => ['-q']);
 is($rc, 0, 'all calls made') or diag(substr($err, 0, 2000));
-is(join("\n", (grep { /DIFFERENCE/ } split /\n/, $err)[ 0 .. 0 ]) // '', '', 'same errors')
-  if $err =~ /DIFFERENCE/;
-unlike($err, qr/DIFFERENCE/, 'no statement differs');
+my @differences = grep { /DIFFERENCE/ } split /\n/, $err;
+is(scalar(@differences), 0, 'same errors') or diag("seed $seed\n", join("\n", @differences[ 0 .. ($#differences > 2 ? 2 : $#differences) ]));
 foreach my $name (sort keys %keys)
 {
 	is($node->safe_psql('postgres', qq{

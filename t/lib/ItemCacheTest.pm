@@ -46,6 +46,7 @@ CONF
 	$node->append_conf('postgresql.conf', <<"CONF") if $preload ne '';
 shared_preload_libraries = '$preload'
 itemcache.memory = '$memory'
+itemcache.transparent = off	# what a SELECT gives is what we compare with
 CONF
 	$node->append_conf('postgresql.conf', $conf);
 	return $node;
