@@ -84,7 +84,7 @@ PG_FUNCTION_INFO_V1(itemcache_put_many);
 PG_FUNCTION_INFO_V1(itemcache_delete);
 
 static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
-static void RefuseItem(const ItemRelation *relation) pg_attribute_noreturn();
+static void RefuseItem(const ItemRelation *relation);
 static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
 static void CheckItems(const ItemRelation *relation, ArrayType *items);
 static uint64 ExecuteWrite(ItemRelation *relation, WriteKind kind,

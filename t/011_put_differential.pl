@@ -125,11 +125,11 @@ sub pair
 		my @rows;
 
 		# A key twice is refused before anything else, so that the twin may give
-		# another error; where nothing is updated, none.
+		# another error; or none, where a trigger drops one or nothing is updated.
 		foreach (0 .. number(8))
 		{
 			my @r = $row{$name}->();
-			push @rows, [@r] if !$seen{ "@r[ 0, 1 ]" }++ || $name ne 'only';
+			push @rows, [@r] if !$seen{ "@r[ 0, 1 ]" }++ || $name eq 'plain';
 		}
 		return ("SELECT itemcache.put_many(ARRAY[" . join(', ', map { $item{$name}->(@$_) } @rows) . "]::a_$name\[])",
 			upsert($name, 1, @rows));
