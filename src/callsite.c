@@ -12,12 +12,38 @@
 
 #include "compat.h"
 
+#include "access/transam.h"
 #include "callsite.h"
+#include "catalog/pg_type.h"
 #include "itemcache.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
-static Oid	RowTypeOfArgument(FunctionCallInfo fcinfo, bool of_array);
+/*
+ * A statement that is executed again is a new call site each time, and making
+ * one costs more than a lookup.  So call sites of the usual kinds are kept for
+ * later statements, under the row type and the function.  A site is not freed
+ * when the table's shape changes and another takes its place, since running
+ * statements may point to it.  Where the place is taken by another table, call
+ * sites are made as ever.
+ */
+#define KEPT_SITES		64
+
+typedef struct KeptSite
+{
+	Oid			rowtype;
+	Oid			function;
+	uint64		shape_id;		/* for which it is known to do */
+	CallSite   *site;
+} KeptSite;
+
+static KeptSite KeptSites[KEPT_SITES];
+
+static KeptSite *KeptSiteFor(Oid rowtype, Oid function);
+static void KeepCallSite(const CallSite *site);
+static Oid	RowTypeOfArgument(FmgrInfo *flinfo, bool of_array);
 
 CallSite *
 GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
@@ -25,12 +51,29 @@ GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
 	FmgrInfo   *flinfo = fcinfo->flinfo;
 	CallSite   *site = flinfo->fn_extra;
 	Oid			rowtype;
+	Oid			keytype = InvalidOid;
+	KeptSite   *kept;
 
 	if (site != NULL)
 		return site;
 
+	rowtype = RowTypeOfArgument(flinfo, of_array);
+	kept = KeptSiteFor(rowtype, flinfo->fn_oid);
+	if (kept->rowtype == rowtype && kept->function == flinfo->fn_oid &&
+		kept->site->relation->valid &&
+		kept->site->relation->shape->id == kept->shape_id)
+	{
+		flinfo->fn_extra = kept->site;
+		return kept->site;
+	}
+
+	if (PG_NARGS() > 1)
+	{
+		keytype = get_fn_expr_argtype(flinfo, 1);
+		if (of_keys)
+			keytype = get_element_type(keytype);
+	}
 	RequirePreloaded();
-	rowtype = RowTypeOfArgument(fcinfo, of_array);
 	site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CallSite));
 	site->relid = get_typ_typrelid(rowtype);
 	if (!OidIsValid(site->relid))
@@ -39,22 +82,29 @@ GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
 				 errmsg("type %s is not the row type of a table",
 						format_type_be(rowtype)),
 				 errhint("Give a row, or NULL, of the table's own type: NULL::tablename.")));
+	site->function = flinfo->fn_oid;
+	site->keytype = keytype;
 	if (PG_NARGS() > 1)
-	{
-		Oid			keytype = get_fn_expr_argtype(flinfo, 1);
-
-		if (of_keys)
-			keytype = get_element_type(keytype);
 		site->converter = MakeKeyConverter(keytype, flinfo->fn_mcxt);
-	}
 	flinfo->fn_extra = site;
 	return site;
 }
 
 static Oid
-RowTypeOfArgument(FunctionCallInfo fcinfo, bool of_array)
+RowTypeOfArgument(FmgrInfo *flinfo, bool of_array)
 {
-	Oid			argtype = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	Oid			argtype = InvalidOid;
+
+	/* the usual case: a constant, NULL::tablename, of a plain call */
+	if (flinfo->fn_expr != NULL && IsA(flinfo->fn_expr, FuncExpr))
+	{
+		Node	   *arg = linitial(((FuncExpr *) flinfo->fn_expr)->args);
+
+		if (IsA(arg, Const))
+			argtype = ((Const *) arg)->consttype;
+	}
+	if (!OidIsValid(argtype))
+		argtype = get_fn_expr_argtype(flinfo, 0);
 
 	if (OidIsValid(argtype) && of_array)
 		argtype = get_element_type(argtype);
@@ -69,6 +119,7 @@ ItemRelation *
 OpenCallSite(CallSite *site)
 {
 	ItemRelation *relation = site->relation;
+	bool		first = relation == NULL;
 
 	if (relation == NULL)
 		relation = site->relation = ItemRelationForRead(site->relid, false);
@@ -91,5 +142,45 @@ OpenCallSite(CallSite *site)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("primary key of table \"%s\" is not a btree index",
 						get_rel_name(site->relid))));
+	if (first && site->converter != NULL)
+		KeepCallSite(site);
 	return relation;
+}
+
+static KeptSite *
+KeptSiteFor(Oid rowtype, Oid function)
+{
+	return &KeptSites[(rowtype ^ (function << 2)) % KEPT_SITES];
+}
+
+/*
+ * Keep a copy of a call site, if its keys are read by functions that cannot
+ * change nor go away: those of built-in types.
+ */
+static void
+KeepCallSite(const CallSite *site)
+{
+	const ItemShape *shape = site->relation->shape;
+	KeptSite   *kept = KeptSiteFor(shape->rowtype, site->function);
+	Oid			basetype = shape->keys[0].basetypid;
+	CallSite   *copy;
+
+	if (shape->nkeys != 1 || basetype >= FirstGenbkiObjectId)
+		return;
+	if (kept->site != NULL &&
+		(kept->rowtype != shape->rowtype ||
+		 kept->function != site->function || kept->shape_id == shape->id))
+		return;
+	if (site->keytype != basetype && site->keytype != TEXTOID &&
+		(site->keytype != INT8OID ||
+		 (basetype != INT4OID && basetype != INT2OID)))
+		return;
+
+	copy = MemoryContextAlloc(CacheMemoryContext, sizeof(CallSite));
+	*copy = *site;
+	copy->converter = MakeKeyConverter(site->keytype, CacheMemoryContext);
+	kept->rowtype = shape->rowtype;
+	kept->function = site->function;
+	kept->shape_id = shape->id;
+	kept->site = copy;
 }

@@ -17,6 +17,8 @@ typedef struct CallSite
 {
 	Oid			relid;
 	ItemRelation *relation;		/* NULL until it has been opened */
+	Oid			function;
+	Oid			keytype;		/* of one key; InvalidOid if there is none */
 	KeyConverter *converter;	/* NULL if the function takes no key */
 } CallSite;
 

@@ -263,6 +263,11 @@ ImageHasKey(const ItemShape *shape, HeapTupleHeader image, const Datum *key)
 {
 	HeapTupleData tuple;
 
+	/* the usual case: a bigint or the like in the first column */
+	if (shape->nkeys == 1 && shape->keys[0].attno == 1 &&
+		shape->keys[0].typbyval && shape->keys[0].typlen == sizeof(Datum))
+		return *(Datum *) ((char *) image + image->t_hoff) == key[0];
+
 	tuple.t_len = HeapTupleHeaderGetDatumLength(image);
 	tuple.t_data = image;
 	for (int i = 0; i < shape->nkeys; i++)

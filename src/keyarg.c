@@ -58,6 +58,7 @@ static HeapTupleHeader ParseRecord(KeyConverter *converter,
 static void PrepareColumn(KeyConverter *converter, int i,
 						  const ItemRelation *relation, Oid argtype);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
+static bool ParseDigits(const struct varlena *text, Datum *value);
 static Datum CanonicalForm(const ColumnConverter *column, ItemShape *shape,
 						   int i, Datum value);
 static void WrongNumberOfColumns(const ItemRelation *relation, int given);
@@ -298,6 +299,9 @@ ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
 				return false;
 			break;
 		case CONVERT_TEXT:
+			if (shape->keys[i].basetypid == INT8OID &&
+				ParseDigits((struct varlena *) DatumGetPointer(arg), value))
+				return true;
 			arg = CStringGetDatum(TextDatumGetCString(arg));
 			/* FALLTHROUGH */
 		case CONVERT_CSTRING:
@@ -320,6 +324,36 @@ ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
 	if (shape->keys[i].typlen == -1)
 		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
 	*value = CanonicalForm(column, shape, i, *value);
+	return true;
+}
+
+/*
+ * A bigint from text that is nothing but digits, as drivers send it that do
+ * not say a parameter's type.  False for any other text, which the type's
+ * input function may still take.
+ */
+static bool
+ParseDigits(const struct varlena *text, Datum *value)
+{
+	const char *digits;
+	int			ndigits;
+	int64		number = 0;
+
+	if (VARATT_IS_EXTERNAL(text) || VARATT_IS_COMPRESSED(text))
+		return false;
+	digits = VARDATA_ANY(text);
+	ndigits = VARSIZE_ANY_EXHDR(text);
+	if (ndigits == 0 || ndigits > 18)
+		return false;
+	for (int i = 0; i < ndigits; i++)
+	{
+		unsigned int digit = (unsigned char) digits[i] - '0';
+
+		if (digit > 9)
+			return false;
+		number = number * 10 + digit;
+	}
+	*value = Int64GetDatum(number);
 	return true;
 }
 

@@ -28,6 +28,8 @@
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results);
+static bool LookupOneInStore(ItemRelation *relation, Snapshot snapshot,
+							 const Datum *key, HeapTupleHeader *result);
 static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
 						  Snapshot snapshot, int nkeys, Datum *const *keys,
 						  HeapTupleHeader *results);
@@ -50,10 +52,35 @@ LookupItems(ItemRelation *relation, Snapshot snapshot, bool read_table,
 		ReadItemsByQuery(relation, nkeys, keys, results);
 		RelationCount(relation, COUNT_BYPASSES, nkeys);
 	}
+	else if (nkeys == 1 && !relation->partitioned &&
+			 LookupOneInStore(relation, snapshot, keys[0], results))
+		;						/* a hit */
 	else if (relation->partitioned)
 		LookupInPartitions(relation, snapshot, nkeys, keys, results);
 	else
 		LookupInRelation(relation, snapshot, nkeys, keys, results);
+}
+
+/*
+ * The usual case, without the detours of a batch: one key, which is there.
+ */
+static bool
+LookupOneInStore(ItemRelation *relation, Snapshot snapshot, const Datum *key,
+				 HeapTupleHeader *result)
+{
+	ItemAccess	access;
+
+	if (key == NULL)
+		return false;
+	BeginItemAccess(&access, relation, snapshot);
+	if (!access.serve)
+		return false;
+	*result = FetchItem(&access,
+						KeyHash(relation->shape, relation->key, key), key);
+	if (*result == NULL)
+		return false;
+	RelationCount(relation, COUNT_HITS, 1);
+	return true;
 }
 
 static void
@@ -102,7 +129,7 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 			if (nkeys > 1)
 				StorePrefetchSlots(hashes[i]);
 		}
-		for (int i = 0; i < nkeys; i++)
+		for (int i = 0; i < nkeys && nkeys > 1; i++)
 		{
 			if (keys[i] != NULL)
 				StorePrefetchItem(hashes[i]);

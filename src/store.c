@@ -81,7 +81,7 @@
 #define MIN_COUNTERS		64
 
 /* Bytes of an average entry, by which the index is sized unless told. */
-#define AVERAGE_ENTRY		192
+#define AVERAGE_ENTRY		224
 #define INDEX_LOAD			0.9 /* of its slots that we mean to use */
 #define GHOSTS_PER_ITEM		0.9
 
@@ -266,6 +266,12 @@ StoreFind(uint64 hash, uint64 epoch, StoreItem *item)
 			/* it may have changed since MatchTag() */
 			if (SlotTag(word) != tag)
 				continue;
+
+			/* what StoreCopy() will want, while we wait for the header */
+			prefetch((char *) entry + 64);
+			prefetch((char *) entry + 128);
+			prefetch((char *) entry + 192);
+			prefetch((char *) entry + 256);
 
 			pg_read_barrier();
 			header = *entry;

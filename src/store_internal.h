@@ -19,6 +19,10 @@
 #ifndef ITEMCACHE_STORE_INTERNAL_H
 #define ITEMCACHE_STORE_INTERNAL_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "owner.h"
 #include "store.h"
 
@@ -206,12 +210,31 @@ BucketAt(StorePartition *partition, uint32 number)
 static inline uint32
 MatchTag(StoreBucket *bucket, uint32 tag)
 {
+#ifdef __SSE2__
+	/* whoever uses a slot reads it again, whole */
+	const __m128i *words = (const __m128i *) bucket;
+	__m128i		wanted = _mm_set1_epi32((int) tag);
+	__m128i		high[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		__m128	a = _mm_castsi128_ps(_mm_load_si128(&words[2 * i]));
+		__m128	b = _mm_castsi128_ps(_mm_load_si128(&words[2 * i + 1]));
+
+		/* the upper halves of four words, and the tags in these */
+		high[i] = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+		high[i] = _mm_cmpeq_epi32(_mm_srli_epi32(high[i], 16), wanted);
+	}
+	return (uint32) _mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(high[0], high[1]),
+													  _mm_setzero_si128()));
+#else
 	uint32		matches = 0;
 
 	for (int i = 0; i < BUCKET_SLOTS; i++)
 		matches |= (uint32)
 			(SlotTag(pg_atomic_read_u64(&bucket->slots[i])) == tag) << i;
 	return matches;
+#endif
 }
 
 /*

@@ -23,8 +23,10 @@
  *	- Once the callback has run, whatever still happens (another extension's
  *	  callback may write) takes effect in the cache at once.
  *
- * Everything noted lives in a child of TopTransactionContext.  Why this is
- * enough is in README, under the rules' numbers.
+ * The first few tables and keys are noted in static arrays, since most
+ * transactions write no more and making hash tables would cost most of the
+ * time.  Everything else lives in TopTransactionContext.  Why this is enough is
+ * in README, under the rules' numbers.
  *
  * May call: relation, item, owner, store, preload (to tell it of a DROP
  * DATABASE).
@@ -118,9 +120,24 @@ typedef struct Touch
 
 static TrackPhase Phase = PHASE_OPEN;
 
-static MemoryContext TrackContext = NULL;
-static HTAB *TrackedRelations = NULL;
-static HTAB *TrackedKeys = NULL;
+/* In order of their first change; the hash tables have what comes later. */
+#define FEW_RELATIONS	4
+#define FEW_KEYS		8
+
+static TrackedRelation FewRelations[FEW_RELATIONS];
+static int	NumFewRelations = 0;
+static HTAB *MoreRelations = NULL;
+static TrackedKey FewKeys[FEW_KEYS];	/* relation is NULL in removed ones */
+static int	NumFewKeys = 0;
+static HTAB *MoreKeys = NULL;
+
+/* A walk through all of either. */
+typedef struct TrackScan
+{
+	int			next;			/* in the array; -1 when in the hash table */
+	HASH_SEQ_STATUS status;
+} TrackScan;
+
 static int	NumChanged = 0;
 static int	NumInserted = 0;
 static Size ImageBytes = 0;
@@ -143,6 +160,11 @@ PG_FUNCTION_INFO_V1(itemcache_track);
 
 static void TrackRowChange(TriggerData *trigdata);
 static TrackedRelation *TrackRelation(ItemRelation *relation);
+static TrackedRelation *FindRelation(Oid relid);
+static HTAB *MakeTable(const char *name, Size keysize, Size entrysize);
+static void BeginScan(TrackScan *scan);
+static TrackedRelation *NextRelation(TrackScan *scan);
+static TrackedKey *NextKey(TrackScan *scan);
 static void NoteInsert(ItemRelation *relation, uint64 hash, HeapTuple tuple);
 static void NoteUpdate(ItemRelation *relation, uint64 hash, HeapTuple old,
 					   HeapTuple new);
@@ -282,40 +304,92 @@ TrackRowChange(TriggerData *trigdata)
 static TrackedRelation *
 TrackRelation(ItemRelation *relation)
 {
-	TrackedRelation *tracked;
-	bool		found;
+	TrackedRelation *tracked = FindRelation(relation->relid);
 
-	if (TrackContext == NULL)
+	if (tracked != NULL)
+		return tracked;
+	if (NumFewRelations < FEW_RELATIONS)
 	{
-		HASHCTL		ctl;
-		MemoryContext context;
-
-		context = AllocSetContextCreate(TopTransactionContext,
-										"itemcache changes",
-										ALLOCSET_DEFAULT_SIZES);
-		ctl.hcxt = context;
-		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(TrackedRelation);
-		TrackedRelations = hash_create("itemcache changed relations", 16, &ctl,
-									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		ctl.keysize = sizeof(TrackedKeyId);
-		ctl.entrysize = sizeof(TrackedKey);
-		TrackedKeys = hash_create("itemcache changed keys", 16, &ctl,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		TrackContext = context;
+		tracked = &FewRelations[NumFewRelations++];
+		tracked->relid = relation->relid;
 	}
-	tracked = hash_search(TrackedRelations, &relation->relid, HASH_ENTER, &found);
-	if (!found)
+	else
 	{
-		tracked->key = relation->key;
-		tracked->nchanged = 0;
-		tracked->overflowed = false;
-		tracked->redefined = false;
-		tracked->owner = OWNER_NONE;
-		tracked->epoch = EPOCH_NONE;
-		tracked->counters = NULL;
+		if (MoreRelations == NULL)
+			MoreRelations = MakeTable("itemcache changed relations",
+									  sizeof(Oid), sizeof(TrackedRelation));
+		tracked = hash_search(MoreRelations, &relation->relid, HASH_ENTER,
+							  NULL);
 	}
+	tracked->key = relation->key;
+	tracked->nchanged = 0;
+	tracked->overflowed = false;
+	tracked->redefined = false;
+	tracked->owner = OWNER_NONE;
+	tracked->epoch = EPOCH_NONE;
+	tracked->counters = NULL;
 	return tracked;
+}
+
+static TrackedRelation *
+FindRelation(Oid relid)
+{
+	for (int i = 0; i < NumFewRelations; i++)
+	{
+		if (FewRelations[i].relid == relid)
+			return &FewRelations[i];
+	}
+	if (MoreRelations == NULL)
+		return NULL;
+	return hash_search(MoreRelations, &relid, HASH_FIND, NULL);
+}
+
+static HTAB *
+MakeTable(const char *name, Size keysize, Size entrysize)
+{
+	HASHCTL		ctl;
+
+	ctl.hcxt = TopTransactionContext;
+	ctl.keysize = keysize;
+	ctl.entrysize = entrysize;
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+BeginScan(TrackScan *scan)
+{
+	scan->next = 0;
+}
+
+static TrackedRelation *
+NextRelation(TrackScan *scan)
+{
+	if (scan->next >= 0 && scan->next < NumFewRelations)
+		return &FewRelations[scan->next++];
+	if (MoreRelations == NULL)
+		return NULL;
+	if (scan->next >= 0)
+		hash_seq_init(&scan->status, MoreRelations);
+	scan->next = -1;
+	return hash_seq_search(&scan->status);
+}
+
+static TrackedKey *
+NextKey(TrackScan *scan)
+{
+	while (scan->next >= 0 && scan->next < NumFewKeys)
+	{
+		TrackedKey *key = &FewKeys[scan->next++];
+
+		if (key->relation != NULL)
+			return key;
+	}
+	if (MoreKeys == NULL)
+		return NULL;
+	if (scan->next >= 0)
+		hash_seq_init(&scan->status, MoreKeys);
+	scan->next = -1;
+	return hash_seq_search(&scan->status);
 }
 
 /*
@@ -403,16 +477,39 @@ FindKey(ItemRelation *relation, uint64 hash)
 {
 	TrackedKeyId id = {relation->key, hash};
 
-	return hash_search(TrackedKeys, &id, HASH_FIND, NULL);
+	for (int i = 0; i < NumFewKeys; i++)
+	{
+		TrackedKey *key = &FewKeys[i];
+
+		if (key->id.hash == hash && key->id.relation == relation->key &&
+			key->relation != NULL)
+			return key;
+	}
+	if (MoreKeys == NULL)
+		return NULL;
+	return hash_search(MoreKeys, &id, HASH_FIND, NULL);
 }
 
+/* A note for a key that FindKey() does not find. */
 static TrackedKey *
 EnterKey(ItemRelation *relation, uint64 hash)
 {
 	TrackedKeyId id = {relation->key, hash};
 	TrackedRelation *tracked = TrackRelation(relation);
-	TrackedKey *key = hash_search(TrackedKeys, &id, HASH_ENTER, NULL);
+	TrackedKey *key;
 
+	if (NumFewKeys < FEW_KEYS)
+	{
+		key = &FewKeys[NumFewKeys++];
+		key->id = id;
+	}
+	else
+	{
+		if (MoreKeys == NULL)
+			MoreKeys = MakeTable("itemcache changed keys",
+								 sizeof(TrackedKeyId), sizeof(TrackedKey));
+		key = hash_search(MoreKeys, &id, HASH_ENTER, NULL);
+	}
 	key->relation = tracked;
 	key->subid = InvalidSubTransactionId;
 	key->changed = false;
@@ -448,14 +545,14 @@ EnterChangedKey(ItemRelation *relation, uint64 hash)
 static void
 OverflowLargestRelation(void)
 {
-	HASH_SEQ_STATUS status;
+	TrackScan	scan;
 	TrackedRelation *relation;
 	TrackedRelation *largest = NULL;
 	TrackedKey *key;
 	int			kept = 0;
 
-	hash_seq_init(&status, TrackedRelations);
-	while ((relation = hash_seq_search(&status)) != NULL)
+	BeginScan(&scan);
+	while ((relation = NextRelation(&scan)) != NULL)
 	{
 		if (largest == NULL || relation->nchanged > largest->nchanged)
 			largest = relation;
@@ -472,15 +569,18 @@ OverflowLargestRelation(void)
 	}
 	NumTouches = kept;
 
-	hash_seq_init(&status, TrackedKeys);
-	while ((key = hash_seq_search(&status)) != NULL)
+	BeginScan(&scan);
+	while ((key = NextKey(&scan)) != NULL)
 	{
 		if (key->relation != largest)
 			continue;
 		if (!key->changed)
 			NumInserted--;
 		DropImage(key);
-		hash_search(TrackedKeys, &key->id, HASH_REMOVE, NULL);
+		if (scan.next >= 0)
+			key->relation = NULL;
+		else
+			hash_search(MoreKeys, &key->id, HASH_REMOVE, NULL);
 	}
 }
 
@@ -499,7 +599,7 @@ TouchKey(TrackedKey *key)
 			int			newmax = MaxTouches > 0 ? MaxTouches * 2 : 64;
 
 			if (Touches == NULL)
-				Touches = MemoryContextAlloc(TrackContext,
+				Touches = MemoryContextAlloc(TopTransactionContext,
 											 newmax * sizeof(Touch));
 			else
 				Touches = repalloc_huge(Touches, newmax * sizeof(Touch));
@@ -526,7 +626,7 @@ SetVersion(TrackedKey *key, ItemRelation *relation, HeapTuple tuple)
 		OnlyRemove(key);
 		return;
 	}
-	oldcontext = MemoryContextSwitchTo(TrackContext);
+	oldcontext = MemoryContextSwitchTo(TopTransactionContext);
 	key->image = ItemImage(relation->shape, tuple, ItemSizeLimit());
 	MemoryContextSwitchTo(oldcontext);
 	if (key->image == NULL)
@@ -615,7 +715,7 @@ TakeEffect(bool publish)
 		/* have the last command's messages delivered to us, too */
 		CommandCounterIncrement();
 		MoveEpochsForDDL();
-		if (TrackContext != NULL)
+		if (NumFewRelations > 0)
 			PublishKeys(publish);
 	}
 	Phase = PHASE_PUBLISHED;
@@ -640,24 +740,21 @@ MoveEpochsForDDL(void)
 static void
 MoveEpochIfRedefined(Oid relid)
 {
+	TrackedRelation *tracked;
+
 	if (!RelationLockHeld(relid, ShareRowExclusiveLock))
 		return;
 	OwnerMoveEpoch(RelationOwnerKey(MyDatabaseId, relid));
-	if (TrackedRelations != NULL)
-	{
-		TrackedRelation *tracked = hash_search(TrackedRelations, &relid,
-											   HASH_FIND, NULL);
-
-		if (tracked != NULL)
-			tracked->redefined = true;
-	}
+	tracked = FindRelation(relid);
+	if (tracked != NULL)
+		tracked->redefined = true;
 }
 
 /* The same when we cannot tell which relations were meant. */
 static void
 MoveEpochsOfLockedRelations(void)
 {
-	HASH_SEQ_STATUS status;
+	TrackScan	scan;
 	TrackedRelation *tracked;
 
 	for (int i = 0; i < OwnerCount(); i++)
@@ -667,10 +764,8 @@ MoveEpochsOfLockedRelations(void)
 		if ((Oid) (key >> 32) == MyDatabaseId)
 			MoveEpochIfRedefined((Oid) key);
 	}
-	if (TrackedRelations == NULL)
-		return;
-	hash_seq_init(&status, TrackedRelations);
-	while ((tracked = hash_seq_search(&status)) != NULL)
+	BeginScan(&scan);
+	while ((tracked = NextRelation(&scan)) != NULL)
 		MoveEpochIfRedefined(tracked->relid);
 }
 
@@ -678,12 +773,12 @@ static void
 PublishKeys(bool publish)
 {
 	uint64		xid = U64FromFullTransactionId(GetTopFullTransactionId());
-	HASH_SEQ_STATUS status;
+	TrackScan	scan;
 	TrackedRelation *relation;
 	TrackedKey *key;
 
-	hash_seq_init(&status, TrackedRelations);
-	while ((relation = hash_seq_search(&status)) != NULL)
+	BeginScan(&scan);
+	while ((relation = NextRelation(&scan)) != NULL)
 	{
 		if (relation->overflowed)
 			OwnerMoveEpoch(relation->key);
@@ -696,8 +791,8 @@ PublishKeys(bool publish)
 			relation->owner = OwnerFind(relation->key);
 	}
 
-	hash_seq_init(&status, TrackedKeys);
-	while ((key = hash_seq_search(&status)) != NULL)
+	BeginScan(&scan);
+	while ((key = NextKey(&scan)) != NULL)
 	{
 		relation = key->relation;
 		if (relation->overflowed)
@@ -727,9 +822,10 @@ static void
 ForgetTransaction(void)
 {
 	Phase = PHASE_OPEN;
-	TrackContext = NULL;		/* gone with TopTransactionContext */
-	TrackedRelations = NULL;
-	TrackedKeys = NULL;
+	NumFewRelations = 0;
+	NumFewKeys = 0;
+	MoreRelations = NULL;		/* gone with TopTransactionContext */
+	MoreKeys = NULL;
 	NumChanged = 0;
 	NumInserted = 0;
 	ImageBytes = 0;
