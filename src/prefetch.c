@@ -162,15 +162,9 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	{
 		Path	   *outer = lfirst(lc);
 
-		if (!bms_overlap(PATH_REQ_OUTER(outer), inner->path.parent->relids) &&
-			KeyIsInOuterRows(outer, inner))
-		{
-			Path	   *path = MakeJoinPath(root, joinrel, outer, inner,
-											jointype, extra);
-
-			if (path != NULL)
-				add_path(joinrel, path);
-		}
+		if (PATH_REQ_OUTER(outer) == NULL && KeyIsInOuterRows(outer, inner))
+			add_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
+										   jointype, extra));
 	}
 
 	if (!joinrel->consider_parallel || !inner->path.parallel_safe)
@@ -180,44 +174,27 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 		Path	   *outer = lfirst(lc);
 
 		if (PATH_REQ_OUTER(outer) == NULL && KeyIsInOuterRows(outer, inner))
-		{
-			Path	   *path = MakeJoinPath(root, joinrel, outer, inner,
-											jointype, extra);
-
-			if (path != NULL && PATH_REQ_OUTER(path) == NULL)
-				add_partial_path(joinrel, path);
-		}
+			add_partial_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
+												   jointype, extra));
 	}
 }
 
-/* As try_nestloop_path() does, or NULL. */
+/* The outer path has no parameters, and the inner one's are the outer's rows. */
 static Path *
 MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 			 CustomPath *inner, JoinType jointype, JoinPathExtraData *extra)
 {
 	JoinCostWorkspace workspace;
-	Path	   *prefetch;
-	Path	   *batched;
-	Relids		required_outer;
+	Path	   *prefetch = MakePrefetchPath(root, outer, inner);
+	Path	   *batched = MakeBatchedPath(inner);
 
-	required_outer = calc_nestloop_required_outer(outer->parent->relids,
-												  PATH_REQ_OUTER(outer),
-												  inner->path.parent->relids,
-												  PATH_REQ_OUTER(&inner->path));
-	if (required_outer != NULL &&
-		(root->placeholder_list != NIL ||
-		 !bms_overlap(required_outer, extra->param_source_rels)))
-		return NULL;
-
-	prefetch = MakePrefetchPath(root, outer, inner);
-	batched = MakeBatchedPath(inner);
 	initial_cost_nestloop(root, &workspace, jointype, prefetch, batched, extra);
 	return (Path *) create_nestloop_path(root, joinrel, jointype, &workspace,
 										 extra, prefetch, batched,
 										 extra->restrictlist,
 										 build_join_pathkeys(root, joinrel, jointype,
 															 outer->pathkeys),
-										 required_outer);
+										 NULL);
 }
 
 /*
@@ -315,8 +292,8 @@ CreatePrefetchState(CustomScan *plan)
 }
 
 /*
- * Our rows are slots of the outer plan's kind: say so to the parent, and to
- * our own expressions, which have been told otherwise.
+ * Our rows are copies of the outer plan's, in slots of one kind: say so to the
+ * parent, and to our own expressions, which have been told otherwise.
  */
 static void
 BeginPrefetch(CustomScanState *node, EState *estate, int eflags)
@@ -325,13 +302,16 @@ BeginPrefetch(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	PlanState  *outer;
 	const TupleTableSlotOps *ops;
-	bool		fixed;
 
 	outer = ExecInitNode(linitial(plan->custom_plans), estate, eflags);
 	node->custom_ps = list_make1(outer);
-	ops = ExecGetResultSlotOps(outer, &fixed);
+	ops = ExecGetResultSlotOps(outer, NULL);
+
+	/* rows that are kept for a while must not keep their pages pinned */
+	if (ops == &TTSOpsBufferHeapTuple)
+		ops = &TTSOpsMinimalTuple;
 	node->ss.ps.scanops = ops;
-	node->ss.ps.scanopsfixed = fixed;
+	node->ss.ps.scanopsfixed = true;
 	if (node->ss.ps.ps_ProjInfo != NULL)
 		ExecAssignScanProjectionInfoWithVarno(&node->ss, INDEX_VAR);
 	if (node->ss.ps.ps_ProjInfo == NULL)
@@ -344,11 +324,9 @@ BeginPrefetch(CustomScanState *node, EState *estate, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	/* all of one kind, whatever the outer plan returns from row to row */
 	for (int i = 0; i < LOOKUP_BATCH; i++)
 		state->rows[i] = ExecInitExtraTupleSlot(estate,
 												ExecGetResultType(outer), ops);
-	node->ss.ps.scanopsfixed = true;
 	state->values = ExecInitExprList(plan->custom_exprs, &node->ss.ps);
 	state->relation = FindItemRelation(linitial_oid(plan->custom_private));
 	state->batch = 1;

@@ -126,11 +126,11 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	state->nkeys = list_nth_int(plan->custom_private, SCAN_NKEYS);
 	state->is_array = list_nth_int(plan->custom_private, SCAN_ARRAY) != 0;
 	state->natts = list_nth_int(plan->custom_private, SCAN_NATTS);
+	values = list_truncate(list_copy(plan->custom_exprs), state->nkeys);
+	state->values = ExecInitExprList(values, &node->ss.ps);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	values = list_truncate(list_copy(plan->custom_exprs), state->nkeys);
-	state->values = ExecInitExprList(values, &node->ss.ps);
 	state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
 											  "itemcache scan keys",
 											  ALLOCSET_SMALL_SIZES);

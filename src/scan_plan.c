@@ -196,20 +196,21 @@ UsesSystemColumns(RelOptInfo *rel)
 	return result;
 }
 
-/* The relation, which the planner has locked, if it is served. */
+/*
+ * The relation, which the planner has locked, if it is served.  One without
+ * triggers is not, and need not be described.
+ */
 static ItemRelation *
 ServedRelation(Oid relid)
 {
-	ItemRelation *relation = FindItemRelation(relid);
+	Relation	rel = table_open(relid, NoLock);
+	ItemRelation *relation = NULL;
 
-	if (!relation->valid)
-	{
-		Relation	rel = table_open(relid, NoLock);
-
+	if (rel->trigdesc != NULL)
 		relation = ItemRelationOf(rel);
-		table_close(rel, NoLock);
-	}
-	return relation->state == RELATION_SERVED ? relation : NULL;
+	table_close(rel, NoLock);
+	return relation != NULL && relation->state == RELATION_SERVED ?
+		relation : NULL;
 }
 
 /*
