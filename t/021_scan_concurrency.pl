@@ -25,7 +25,7 @@ my $keys = 3000;
 srand($seed);
 note "seed $seed, $seconds seconds";
 
-my $node = new_server('scan_concurrency', memory => '2MB', conf => <<'CONF');
+my $node = new_server('scan_concurrency', memory => '3MB', conf => <<'CONF');
 deadlock_timeout = 50ms
 synchronous_commit = off
 autovacuum = on
@@ -74,7 +74,7 @@ $node->safe_psql(
 		END IF;
 	END \$\$;
 	-- ... and a kept plan, as drivers have them
-	CREATE FUNCTION kept(k bigint) RETURNS void LANGUAGE plpgsql AS \$\$
+	CREATE FUNCTION kept(k bigint) RETURNS void LANGUAGE plpgsql STABLE AS \$\$
 	DECLARE
 		cached p;
 		stored p;
@@ -109,7 +109,7 @@ my $twice = join '', map { "SELECT twice(\$q\$$_\$q\$, $keys_of);\n" } (
 	'SELECT * FROM p WHERE id = $1[1]',
 	'SELECT k, p.* FROM unnest($1) k LEFT JOIN p ON p.id = k',
 	'SELECT k, q.* FROM unnest($1) k JOIN q ON q.id = k',
-	'SELECT * FROM q WHERE id = ANY ($1)',
+	'SELECT * FROM q WHERE id = $1[2]',
 	q{SELECT k, r.* FROM unnest($1) k LEFT JOIN r ON r.t = 'tenant ' || k % 7 AND r.id = k},
 	'SELECT k FROM unnest($1) k WHERE NOT EXISTS (SELECT FROM p WHERE p.id = k AND p.a > 100)',
 	'SELECT p.a, q.a FROM p JOIN q ON q.id = p.id + 1 WHERE p.id = ANY ($1)',
