@@ -496,18 +496,19 @@ RelationsAtSubTransactionAbort(void)
 static RelationState
 JudgeKind(ItemRelation *relation, Relation rel)
 {
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return RELATION_PARTITIONED;
-	if (rel->rd_rel->relkind != RELKIND_RELATION)
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return RELATION_WRONG_KIND;
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		return RELATION_TEMPORARY;
 	if (IsSystemRelation(rel))
 		return RELATION_CATALOG;
-	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
-		return RELATION_NOT_HEAP;
 	if (relation->shape->has_virtual)
 		return RELATION_VIRTUAL_COLUMN;
+	if (relation->partitioned)
+		return RELATION_PARTITIONED;
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return RELATION_NOT_HEAP;
 	return RELATION_SERVED;
 }
 

@@ -84,6 +84,9 @@ PG_FUNCTION_INFO_V1(itemcache_put_many);
 PG_FUNCTION_INFO_V1(itemcache_delete);
 
 static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
+static void RefuseItem(const ItemRelation *relation);
+static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
+static void CheckItems(const ItemRelation *relation, ArrayType *items);
 static uint64 ExecuteWrite(ItemRelation *relation, WriteKind kind,
 						   Datum *values, const char *nulls);
 static SPIPlanPtr GetWritePlan(ItemRelation *relation, WriteKind kind);
@@ -151,6 +154,7 @@ itemcache_put(PG_FUNCTION_ARGS)
 				 errhint("Use itemcache.delete() to delete an item.")));
 
 	item = PG_GETARG_HEAPTUPLEHEADER(0);
+	CheckItem(relation, item);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = relation->relid;
@@ -197,6 +201,7 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("items to put must not be null")));
+	CheckItems(relation, items);
 	array = PointerGetDatum(items);
 	RefuseDuplicates(relation, array);
 	count = ExecuteWrite(relation, WRITE_PUT_MANY, &array, NULL);
@@ -220,12 +225,13 @@ itemcache_delete(PG_FUNCTION_ARGS)
 }
 
 /*
- * The relation that items of a row type are to be put into.
- *
- * The items are made before the relation is locked.  If ALTER TABLE changes the
- * type of a column while we wait for the lock, they must not be read by the
- * new type.  Columns that were dropped or added meanwhile do no harm: to an
- * item, as to an old row, they are dropped and have their default.
+ * Items can be older than the relation's shape: made while we waited for the
+ * lock that ALTER TABLE held, kept in a variable, or folded into a cached plan,
+ * which does not know that it depends on the relation.  Columns that were
+ * added or dropped since do no harm: to an item, as to an old row, they have
+ * their default or are not there.  But a value must not be taken for one of
+ * another type.  Here we find what changed while we wait; CheckItem() what did
+ * before, as far as it would make us read or store what is no value at all.
  */
 static ItemRelation *
 OpenForItems(CallSite *site, Oid rowtype)
@@ -241,18 +247,82 @@ OpenForItems(CallSite *site, Oid rowtype)
 
 	for (int i = 0; i < before->natts; i++)
 	{
-		Form_pg_attribute old = TupleDescAttr(before, i);
 		Form_pg_attribute new = TupleDescAttr(relation->shape->tupdesc, i);
 
-		if (!new->attisdropped && old->atttypid != new->atttypid)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("table row type and query-specified row type do not match"),
-					 errdetail("The type of column \"%s\" was changed.",
-							   NameStr(new->attname))));
+		if (!new->attisdropped &&
+			new->atttypid != TupleDescAttr(before, i)->atttypid)
+			RefuseItem(relation);
 	}
 	ReleaseTupleDesc(before);
 	return relation;
+}
+
+/* Can this be a row of the relation: do its values fill it exactly? */
+static void
+CheckItem(const ItemRelation *relation, HeapTupleHeader item)
+{
+	TupleDesc	tupdesc = relation->shape->tupdesc;
+	int			natts = HeapTupleHeaderGetNatts(item);
+	bool		hasnull = (item->t_infomask & HEAP_HASNULL) != 0;
+	char	   *data = (char *) item + item->t_hoff;
+	Size		len = HeapTupleHeaderGetDatumLength(item) - item->t_hoff;
+	Size		off = 0;
+
+	if (natts > tupdesc->natts)
+		RefuseItem(relation);
+	for (int i = 0; i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		Size		header = 1;
+
+		if (hasnull && att_isnull(i, item->t_bits))
+			continue;
+		if (off >= len)
+			RefuseItem(relation);
+		off = att_align_pointer(off, att->attalign, att->attlen, data + off);
+		if (off >= len)
+			RefuseItem(relation);
+		if (att->attlen == -1)
+		{
+			if (VARATT_IS_EXTERNAL(data + off))
+				RefuseItem(relation);
+			if (!VARATT_IS_1B(data + off))
+				header = VARHDRSZ;
+			if (header > len - off || VARSIZE_ANY(data + off) < header)
+				RefuseItem(relation);
+		}
+		else if (att->attlen == -2 &&
+				 memchr(data + off, '\0', len - off) == NULL)
+			RefuseItem(relation);
+		off = att_addlength_pointer(off, att->attlen, data + off);
+		if (off > len)
+			RefuseItem(relation);
+	}
+	if (len - off >= MAXIMUM_ALIGNOF)
+		RefuseItem(relation);
+}
+
+static void
+CheckItems(const ItemRelation *relation, ArrayType *items)
+{
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(items, relation->shape->rowtype, -1, false,
+					  TYPALIGN_DOUBLE, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		CheckItem(relation, DatumGetHeapTupleHeader(elements[i]));
+	pfree(elements);
+}
+
+static void
+RefuseItem(const ItemRelation *relation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("item to put is not a row of table \"%s\" as it is now",
+					get_rel_name(relation->relid)),
+			 errdetail("The type of a column was changed after the item was made.")));
 }
 
 /* Returns the number of rows inserted, updated or deleted. */

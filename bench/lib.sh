@@ -1,0 +1,341 @@
+# shellcheck shell=bash
+#
+# lib.sh
+#	What the scenarios of bench/run have in common: the server, the tables,
+#	taking measurements in turn, and judging them.
+#
+# A scenario is a file that bench/run reads.  It asks for the settings it
+# needs with want_server, takes values with "add SIDE VALUE UNIT", the same
+# number of them for both sides and in turn, and ends with "report".
+
+ITEMS=1000000
+KEYS=1000000
+FAILED=()
+VALGRIND=
+
+# How often each thing is measured, and how long pgbench runs.
+rounds()
+{
+	[ -n "$QUICK" ] && say "$1" || say "$2"
+}
+
+# ---------------------------------------------------------------------------
+# The server
+# ---------------------------------------------------------------------------
+
+# Our valgrind cannot be told by its program, as other processes of ours can.
+bench_cleanup()
+{
+	local status=$?
+
+	trap '' INT TERM HUP
+	if [ -n "$VALGRIND" ]; then
+		kill -QUIT "$VALGRIND" 2>/dev/null
+		sleep 1
+		kill -KILL -- "-$VALGRIND" 2>/dev/null
+	fi
+	(exit $status)
+	cleanup
+}
+
+describe_machine()
+{
+	local model
+
+	model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+	say "== ${model:-$(uname -m)}, $(nproc) processors," \
+		"$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GB memory," \
+		"$(uname -s) $(uname -r), $(gcc --version | head -n 1)"
+	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+}
+
+make_cluster()
+{
+	local available
+
+	available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+	BUFFERS=2GB
+	if [ "${available:-0}" -lt 6000 ]; then
+		BUFFERS=1GB
+	fi
+	[ "${available:-0}" -ge 3500 ] ||
+		die "not enough memory: the tables and the cache want 3.5 GB available"
+
+	run mkdir -p "$WORK/socket" "$WORK/out"
+	run initdb -D "$WORK/data" -U bench -A trust -E UTF8 --no-locale --no-sync \
+		>"$WORK/output" 2>&1 || die "initdb failed" "$(cat "$WORK/output")"
+	run tee -a "$WORK/data/postgresql.conf" >/dev/null <<-CONF
+		listen_addresses = ''
+		unix_socket_directories = '$WORK/socket'
+		shared_preload_libraries = 'itemcache'
+		itemcache.preload = off
+		itemcache.transparent = off
+		shared_buffers = '$BUFFERS'
+		max_wal_size = '8GB'
+		checkpoint_timeout = '1h'
+		fsync = off
+		autovacuum = off
+		jit = off
+		max_parallel_workers_per_gather = 0
+		max_parallel_maintenance_workers = 0
+		synchronize_seqscans = off
+		statement_timeout = '120s'
+		log_connections = on
+		log_line_prefix = '%p '
+	CONF
+	export PGHOST=$WORK/socket PGUSER=bench PGDATABASE=bench
+	SERVER=
+	want_server itemcache.memory=640MB
+	job createdb -w bench
+}
+
+# pg_ctl ACTION [OPTIONS]
+control()
+{
+	run pg_ctl -D "$WORK/data" -l "$WORK/server.log" -w -t 120 -m fast -o "${2:-}" "$1" \
+		</dev/null >"$WORK/output" 2>&1 ||
+		die "the server does not $1" "$(cat "$WORK/output")" \
+			"$(run tail -n 20 "$WORK/server.log")"
+}
+
+# A running server with these settings (NAME=VALUE...): the one there is, if
+# it has them.
+want_server()
+{
+	[ "$SERVER" != "$*" ] || return 0
+	stop_server
+	start_server "$@"
+}
+
+start_server()
+{
+	local options='' setting
+
+	for setting in "$@"; do
+		options="$options -c $setting"
+	done
+	control start "$options"
+	SERVER=$*
+}
+
+stop_server()
+{
+	[ -z "$SERVER" ] || control stop
+	SERVER=
+}
+
+# A command that must succeed; its output goes to $WORK/output.
+job()
+{
+	run_job timeout 300 "$@" >"$WORK/output" 2>&1 ||
+		die "$SCENARIO: failed: $*" "$(tail -n 20 "$WORK/output")"
+}
+
+# Statements, each as an argument.
+sql()
+{
+	local statement arguments=()
+
+	for statement in "$@"; do
+		arguments+=(-c "$statement")
+	done
+	job psql -X -q -A -t -v ON_ERROR_STOP=1 "${arguments[@]}"
+}
+
+# One value, into $VALUE.
+value()
+{
+	sql "$1"
+	VALUE=$(cat "$WORK/output")
+}
+
+# ---------------------------------------------------------------------------
+# The tables
+# ---------------------------------------------------------------------------
+
+# items, of some 300 bytes a row, and as many random keys of it.  The keys of
+# batches are not compressed: to decompress them is nobody's work here.
+make_items()
+{
+	say "== loading $ITEMS items"
+	SCENARIO=load
+	sql "CREATE EXTENSION itemcache" \
+		"CREATE TABLE items (id bigint PRIMARY KEY, name text, price numeric,
+							 created_at timestamptz, payload jsonb)" \
+		"INSERT INTO items
+		 SELECT i, 'item number ' || i, ((i % 100000) / 100.0)::numeric(10,2),
+				timestamptz '2024-01-01' + i * interval '7 seconds',
+				jsonb_build_object('sku', md5(i::text),
+								   'tags', jsonb_build_array('a' || i % 17, 'b' || i % 23),
+								   'stock', i % 1000,
+								   'note', repeat(md5((i + 1)::text), 3))
+		 FROM generate_series(1, $ITEMS) i" \
+		"CREATE TABLE keys AS
+		 SELECT 1 + floor(random() * $ITEMS)::bigint AS k
+		 FROM generate_series(1, $KEYS)" \
+		"CREATE TABLE batches (ids bigint[])" \
+		"ALTER TABLE batches ALTER ids SET STORAGE EXTERNAL" \
+		"INSERT INTO batches
+		 SELECT array_agg(k) FROM (SELECT k, row_number() OVER () / 1000 AS batch FROM keys) s
+		 GROUP BY batch" \
+		"VACUUM (FREEZE, ANALYZE) items" "VACUUM (FREEZE, ANALYZE) keys" \
+		"VACUUM (FREEZE, ANALYZE) batches" \
+		"SELECT itemcache.attach('items')" "CHECKPOINT"
+}
+
+# The whole table in the cache, whatever has happened to it before.
+want_cached()
+{
+	value "SELECT count(*) FROM $1"
+	local rows=$VALUE
+
+	value "SELECT items FROM itemcache.tables WHERE relid = '$1'::regclass"
+	[ "$VALUE" = "$rows" ] && return
+	value "SELECT itemcache.preload('$1')"
+	value "SELECT items FROM itemcache.tables WHERE relid = '$1'::regclass"
+	# keys of one hash push each other out
+	[ $((rows - VALUE)) -le $((rows / 100000)) ] ||
+		die "$SCENARIO: only $VALUE of $rows rows of $1 fit into the cache"
+}
+
+# A table like items, with as many of its rows.
+copy_of_items()
+{
+	sql "DROP TABLE IF EXISTS $1" \
+		"CREATE TABLE $1 (LIKE items INCLUDING INDEXES)" \
+		"INSERT INTO $1 SELECT * FROM items WHERE id <= $2" \
+		"VACUUM (FREEZE, ANALYZE) $1"
+}
+
+# ---------------------------------------------------------------------------
+# Measuring
+# ---------------------------------------------------------------------------
+
+begin_values()
+{
+	FIGURE=${1:-$SCENARIO}
+	rm -rf "$WORK/values"
+	mkdir "$WORK/values"
+}
+
+# add SIDE VALUE UNIT
+add()
+{
+	[ -n "$2" ] || die "$SCENARIO: no measurement of $1" "$(tail -n 20 "$WORK/output")"
+	say "$2" >>"$WORK/values/$1"
+	[ -z "$CSV" ] || say "$SCENARIO,$FIGURE,$1,$(wc -l <"$WORK/values/$1"),$2,$3" >>"$CSV"
+}
+
+# race ROUNDS SETUP SIDE1 STATEMENT1 SIDE2 STATEMENT2: times in one session,
+# in turn.  One round before that warms everything.  Both must give the same
+# result.
+race()
+{
+	local rounds=$1 setup=$2 side1=$3 statement1=$4 side2=$5 statement2=$6 i
+	local results times
+
+	{
+		say "$setup;"
+		say '\timing on'
+		for ((i = 0; i <= rounds; i++)); do
+			say "$statement1;"
+			say "$statement2;"
+		done
+	} >"$WORK/race.sql"
+	job psql -X -q -A -t -v ON_ERROR_STOP=1 -f "$WORK/race.sql"
+	results=$(grep -v '^Time: ' "$WORK/output" | sort -u)
+	[ "$(printf '%s\n' "$results" | wc -l)" -eq 1 ] && [ -n "$results" ] ||
+		die "$SCENARIO: $side1 and $side2 differ:" "$results"
+	mapfile -t times < <(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$WORK/output")
+	for ((i = 2; i < 2 * rounds + 2; i += 2)); do
+		add "$side1" "${times[i]:-}" ms
+		add "$side2" "${times[i + 1]:-}" ms
+	done
+}
+
+# timed SIDE STATEMENT: one measurement in a session of its own
+timed()
+{
+	say "\\timing on
+		$2;" >"$WORK/race.sql"
+	job psql -X -q -A -t -v ON_ERROR_STOP=1 -f "$WORK/race.sql"
+	add "$1" "$(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$WORK/output")" ms
+}
+
+# transactions SCRIPT PGBENCH_OPTIONS...: per second, into $VALUE
+transactions()
+{
+	local script=$1
+
+	shift
+	job pgbench -n -M prepared -f "$script" "$@"
+	VALUE=$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")
+}
+
+# Threads of pgbench for so many clients.
+threads()
+{
+	local n
+
+	n=$(nproc)
+	[ "$n" -lt "$1" ] && say "$n" || say "$1"
+}
+
+# ---------------------------------------------------------------------------
+# Judging
+# ---------------------------------------------------------------------------
+
+print_heading()
+{
+	say
+	printf '%-42s %-32s %9s %9s %8s %8s\n' "what" "against" "required" "measured" "lowest" "highest"
+}
+
+# report WHAT AGAINST at_least|at_most LIMIT SIDE1 SIDE2 [FACTOR]
+# The figure is the median of SIDE1 by the median of SIDE2 (times FACTOR);
+# lowest and highest are of the rounds.
+report()
+{
+	local what=$1 against=$2 op=$3 limit=$4 side1=$5 side2=$6 factor=${7:-1} figures
+
+	figures=$(paste "$WORK/values/$side1" "$WORK/values/$side2" |
+		awk -v factor="$factor" '
+			function median(v, n,	i, j, t)
+			{
+				for (i = 2; i <= n; i++)
+					for (j = i; j > 1 && v[j - 1] > v[j]; j--)
+					{
+						t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
+					}
+				return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+			}
+			NF == 2 && $2 > 0 {
+				n++
+				a[n] = $1; b[n] = $2
+				r = factor * $1 / $2
+				if (n == 1 || r < lowest) lowest = r
+				if (n == 1 || r > highest) highest = r
+			}
+			END {
+				if (n > 0)
+					printf "%.6f %.6f %.6f", factor * median(a, n) / median(b, n), lowest, highest
+			}')
+	[ -n "$figures" ] || die "$SCENARIO: nothing was measured"
+	# shellcheck disable=SC2086
+	verdict "$what" "$against" "$op" "$limit" $figures
+}
+
+# verdict WHAT AGAINST at_least|at_most LIMIT FIGURE LOWEST HIGHEST
+verdict()
+{
+	local what=$1 against=$2 op=$3 limit=$4 sign='>=' word=ok
+
+	[ "$op" = at_least ] || sign='<='
+	awk -v x="$5" -v limit="$limit" -v op="$op" \
+		'BEGIN { exit !(op == "at_least" ? x >= limit : x <= limit) }' || {
+		word="NOT REACHED"
+		FAILED+=("$FIGURE")
+	}
+	printf '%-42s %-32s %9s %9.3f %8.3f %8.3f  %s\n' "$what" "$against" "$sign $limit" \
+		"$5" "$6" "$7" "$word"
+}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+#
+# Loading a million rows with one worker at start-up, against COPY of the same
+# table to nowhere, both on a server just started.  And the same by
+# itemcache.preload(), both with the table in shared buffers.
+
+want_server itemcache.memory=640MB
+begin_values preload_worker
+
+for ((round = 0; round < $(rounds 2 5); round++)); do
+	stop_server
+	start_server itemcache.memory=640MB
+	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
+	stop_server
+	start_server itemcache.memory=640MB itemcache.preload=on itemcache.preload_workers=1
+	for ((tries = 0; tries < 600; tries++)); do
+		value "SELECT extract(epoch FROM finished_at - started_at) * 1000, state, items_loaded
+			   FROM itemcache.preload_progress
+			   WHERE relation ~ 'items\$' AND finished_at IS NOT NULL"
+		[ -z "$VALUE" ] || break
+		sleep 0.1
+	done
+	case $VALUE in
+		*"|done|$ITEMS") add preload "${VALUE%%|*}" ms ;;
+		*) die "$SCENARIO: the items were not loaded: $VALUE" ;;
+	esac
+done
+report "preload at start, one worker: time" "COPY to /dev/null (binary)" at_most 1 preload copy
+
+begin_values preload_call
+want_server itemcache.memory=640MB
+sql "SELECT count(payload) FROM items"
+for ((round = 0; round < $(rounds 2 5); round++)); do
+	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
+	sql "SELECT itemcache.clear()"
+	timed preload "SELECT itemcache.preload('items')"
+done
+report "preload(), table in buffers: time" "COPY to /dev/null (binary)" at_most 1 preload copy

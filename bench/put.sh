@@ -1,0 +1,138 @@
+# shellcheck shell=bash
+#
+# Writing through the cache: put() against the upsert it stands for, on twin
+# tables with three more indexes, one of them GIN on jsonb; with fsync, as
+# that is what async_put need not wait for.
+
+want_server fsync=on itemcache.memory=640MB
+
+put_rows=200000
+put_options=(-c 8 -j "$(threads 8)" -D "rows=$put_rows")
+
+for side in put upsert; do
+	copy_of_items "${side}_items" $put_rows
+	sql "CREATE INDEX ON ${side}_items (name)" "CREATE INDEX ON ${side}_items (created_at)" \
+		"CREATE INDEX ON ${side}_items USING gin (payload)" "VACUUM ANALYZE ${side}_items"
+done
+sql "SELECT itemcache.attach('put_items', preload => false)"
+want_cached put_items
+sql CHECKPOINT
+
+# A row of key ID: its price and stock change from time to time.
+put_row="'item number ' || ID, NR / 100.0, timestamptz '2024-01-01' + ID * interval '7 seconds',
+ jsonb_build_object('sku', md5((ID)::text), 'tags', jsonb_build_array('a' || ID % 17, 'b' || ID % 23), 'stock', NR % 1000, 'note', repeat(md5((ID)::text), 3))"
+put_conflict="ON CONFLICT (id) DO UPDATE SET name = excluded.name, price = excluded.price, created_at = excluded.created_at, payload = excluded.payload"
+
+# row ID NR: the row's columns with these
+row()
+{
+	local row=${put_row//ID/$1}
+
+	row=${row//NR/$2}
+	say "${row//$'\n'/}"
+}
+
+# put_scripts NAME LINE...: that choose :id and :nr
+put_scripts()
+{
+	local name=$1
+
+	shift
+	{
+		printf '%s\n' "$@"
+		say "SELECT itemcache.put(ROW(:id, $(row :id :nr))::put_items);"
+	} >"$WORK/${name}_put.sql"
+	{
+		printf '%s\n' "$@"
+		say "INSERT INTO upsert_items VALUES (:id, $(row :id :nr)) $put_conflict;"
+	} >"$WORK/${name}_upsert.sql"
+}
+
+# latencies SCRIPT OPTIONS...: as transactions(), with the median in us into $MEDIAN
+latencies()
+{
+	run rm -rf "$WORK/out/latency"
+	run mkdir "$WORK/out/latency"
+	transactions "$@" -l --log-prefix="$WORK/out/latency/log"
+	MEDIAN=$(cat "$WORK"/out/latency/log* | awk '{ print $3 }' | sort -n |
+		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
+}
+
+put_scripts zipf '\set id random_zipfian(1, :rows, 1.1)' '\set nr random(1, 1000000)'
+put_scripts hot '\set id 4711' '\set nr random(1, 1000000)'
+
+# compare SCRIPTS ASYNC: puts and upserts in turn
+compare()
+{
+	local scripts=$1 async=$2 round
+
+	begin_values "put_${scripts}_$async"
+	for ((round = -1; round < $(rounds 3 6); round++)); do
+		for side in upsert put; do
+			export PGOPTIONS=
+			[ $side = upsert ] || PGOPTIONS="-c itemcache.async_put=$async"
+			latencies "$WORK/${scripts}_$side.sql" "${put_options[@]}" -T "$(rounds 3 8)"
+			[ $round -ge 0 ] || continue	# the first only warms
+			add $side "$VALUE" tps
+			add ${side}_latency "$MEDIAN" us
+		done
+	done
+	unset PGOPTIONS
+}
+
+compare zipf off
+report "put, synchronous: transactions" "the upsert" at_least 0.95 put upsert
+compare zipf on
+report "put, async_put: transactions" "the upsert, synchronous" at_least 2 put upsert
+report "put, async_put: median latency" "the upsert, synchronous" at_most 0.5 put_latency upsert_latency
+compare hot on
+report "put of one hot key, async_put: transactions" "the upsert, synchronous" at_least 4 put upsert
+
+# A thousand at once.  The price of all changes, and of the payload what
+# the script says: nothing (so that the update is HOT), or the stock.
+put_thousand()
+{
+	local figure=$1 nr=$2 what=$3 i round
+
+	begin_values "$figure"
+	{
+		say '\set start random(1, :rows)'
+		say '\set nr random(1, 1000000)'
+		say "SELECT itemcache.put_many(array_agg(ROW(id, $(row id "$nr"))::put_items)) FROM (SELECT 1 + (:start + i * 199) % :rows AS id FROM generate_series(1, 1000) i) s;"
+	} >"$WORK/many_put.sql"
+	{
+		say '\set start random(1, :rows)'
+		say '\set nr random(1, 1000000)'
+		say 'BEGIN;'
+		for ((i = 1; i <= 1000; i++)); do
+			say "\\set id 1 + (:start + $i * 199) % :rows"
+			say "INSERT INTO upsert_items VALUES (:id, $(row :id "$nr")) $put_conflict;"
+		done
+		say 'COMMIT;'
+	} >"$WORK/many_upsert.sql"
+	for ((round = -1; round < $(rounds 3 6); round++)); do
+		for side in upsert put; do
+			latencies "$WORK/many_$side.sql" -c 1 -D "rows=$put_rows" -T "$(rounds 4 8)"
+			[ $round -ge 0 ] || continue
+			add $side "$MEDIAN" us
+		done
+	done
+	report "$what" "1,000 upserts, one transaction" at_least 8 upsert put
+}
+
+put_thousand put_many ':nr' "put_many of 1,000: times as fast"
+
+# Committed by one session, found in the cache by another.
+put_hits=0
+for ((id = 1; id <= 50; id++)); do
+	value "SELECT itemcache.put(ROW($id, 'new', $RANDOM, NULL, '{}')::put_items)"
+	value "SELECT sum(hits) FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+	before=$VALUE
+	value "SELECT (itemcache.get(NULL::put_items, $id)).name"
+	value "SELECT sum(hits) - $before FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+	put_hits=$((put_hits + VALUE))
+done
+FIGURE=put_hit
+verdict "get after another session's put: hits" "of 50" at_least 50 $put_hits $put_hits $put_hits
+sql "DROP TABLE put_items, upsert_items"
+want_server itemcache.memory=640MB

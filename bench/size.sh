@@ -1,0 +1,26 @@
+# shellcheck shell=bash
+#
+# A million lookups of random keys with 5 million small items cached, against
+# 50 thousand: how much slower a big cache is.
+
+want_server itemcache.memory=1GB itemcache.max_items=6000000
+begin_values
+
+small_items()
+{
+	sql "CREATE TABLE small_$1 (id bigint PRIMARY KEY, value bigint)" \
+		"INSERT INTO small_$1 SELECT i, i FROM generate_series(1, $2) i" \
+		"VACUUM (FREEZE, ANALYZE) small_$1" \
+		"CREATE TABLE keys_$1 AS
+		 SELECT 1 + floor(random() * $2)::bigint AS k FROM generate_series(1, $KEYS)" \
+		"SELECT itemcache.attach('small_$1', preload => false)"
+	want_cached "small_$1"
+}
+
+small_items few 50000
+small_items many 5000000
+race "$(rounds 3 7)" "" \
+	few "SELECT count((itemcache.get(NULL::small_few, k)).value) FROM keys_few" \
+	many "SELECT count((itemcache.get(NULL::small_many, k)).value) FROM keys_many"
+report "a lookup with 5 million items: time" "with 50 thousand" at_most 2 many few
+sql "DROP TABLE small_few, small_many, keys_few, keys_many"

@@ -1,0 +1,92 @@
+-- What the other files use: comparing lookups with the table, and counting hits.
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS itemcache;
+RESET client_min_messages;
+
+CREATE SCHEMA helper;
+GRANT USAGE ON SCHEMA helper TO PUBLIC;
+
+-- how a statement fails, without its rows
+CREATE FUNCTION helper.try(statement text, OUT code text, OUT message text,
+						   OUT detail text, OUT hint text)
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	EXECUTE statement;
+	message := 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS
+		code = RETURNED_SQLSTATE,
+		message = MESSAGE_TEXT,
+		detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT;
+	detail := nullif(detail, '');
+	hint := nullif(hint, '');
+END
+$$;
+
+-- lookups of a table by how they were answered
+CREATE FUNCTION helper.counts(relation regclass, OUT hits bigint, OUT misses bigint,
+							  OUT bypasses bigint)
+LANGUAGE sql VOLATILE AS
+$$
+	SELECT coalesce(sum(t.hits), 0), coalesce(sum(t.misses), 0), coalesce(sum(t.bypasses), 0)
+	FROM itemcache.tables t WHERE t.relid = relation
+$$;
+
+--
+-- Look up each of the bigint keys lo..hi of "relation", whose primary key is
+-- the column "id", and compare with the row that the same statement reads
+-- from the table.  "differing" is the list of what disagrees (it must be
+-- empty); the rest says how many rows there were and how the lookups were
+-- answered, so that a test cannot pass by never caching.
+--
+CREATE FUNCTION helper.check(relation regclass, lo bigint, hi bigint,
+							 OUT differing text, OUT present bigint,
+							 OUT hits bigint, OUT misses bigint, OUT bypasses bigint)
+LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+	before record;
+	after record;
+BEGIN
+	SELECT * INTO before FROM helper.counts(relation);
+	EXECUTE format(
+		'SELECT string_agg(format(''%%s: cached %%s, table %%s'', k, c, r), ''; '' ORDER BY k)
+				FILTER (WHERE c IS DISTINCT FROM r),
+				count(r)
+		 FROM (SELECT k, itemcache.get(NULL::%1$s, k)::text AS c, t::text AS r
+			   FROM generate_series($1, $2) k LEFT JOIN %1$s t ON t.id + 0 = k
+			   OFFSET 0) x', relation)
+		INTO differing, present USING lo, hi;
+	SELECT * INTO after FROM helper.counts(relation);
+	hits := after.hits - before.hits;
+	misses := after.misses - before.misses;
+	bypasses := after.bypasses - before.bypasses;
+END
+$$;
+
+-- how one statement's lookups of a table were answered
+CREATE FUNCTION helper.answered(relation regclass, statement text,
+								OUT hits bigint, OUT misses bigint, OUT bypasses bigint)
+LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+	before record;
+	after record;
+BEGIN
+	SELECT * INTO before FROM helper.counts(relation);
+	EXECUTE statement;
+	SELECT * INTO after FROM helper.counts(relation);
+	hits := after.hits - before.hits;
+	misses := after.misses - before.misses;
+	bypasses := after.bypasses - before.bypasses;
+END
+$$;
+
+-- the helper itself: a table that is not attached agrees, and nothing is counted
+CREATE TABLE helper_test (id int PRIMARY KEY, v text);
+INSERT INTO helper_test VALUES (1, 'one'), (2, 'two');
+SELECT * FROM helper.check('helper_test', 1, 3);
+DROP TABLE helper_test;

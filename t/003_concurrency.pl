@@ -1,0 +1,491 @@
+# Protects: the promise: under any snapshot a cached read returns exactly what the table returns, whatever other sessions do (all rules together).
+#
+# Writers, DDL and two-phase commits run for ITEMCACHE_PROOF_SECONDS (60)
+# against readers that compare, inside one statement, get() and get_many()
+# with the row the table gives.  The cache is so small that it always evicts.
+# The first difference stops everything.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use ItemCacheTest;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || 60;
+my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+my $keys = 3000;
+
+srand($seed);
+note "seed $seed, $seconds seconds";
+
+my $node = new_server('concurrency', memory => '1MB', conf => <<'CONF');
+deadlock_timeout = 50ms
+synchronous_commit = off
+autovacuum = on
+autovacuum_naptime = 1s
+itemcache.preload_workers = 2
+CONF
+$node->start;
+
+#
+# A plain table, one partitioned on two levels whose leaves' columns are in
+# another order, one with a composite key, and one that changes by cascades.
+#
+$node->safe_psql(
+	'postgres', qq{
+	CREATE EXTENSION itemcache;
+	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text, c text) WITH (fillfactor = 70);
+	INSERT INTO p SELECT i, i, repeat(chr(65 + i % 26), 100 + i % 200), NULL FROM generate_series(1, $keys) i;
+
+	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
+	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
+	ALTER TABLE q_0 DROP COLUMN junk;
+	ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (@{[$keys / 3]});
+	CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (@{[$keys / 3]}) TO (MAXVALUE) PARTITION BY HASH (id);
+	CREATE TABLE q_1_0 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE q_1_1 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	INSERT INTO q SELECT i, i, repeat('q', 50 + i % 100) FROM generate_series(1, $keys) i;
+
+	CREATE TABLE r (t text, id int, n numeric, wide text, PRIMARY KEY (t, id));
+	ALTER TABLE r ALTER wide SET STORAGE EXTERNAL;
+	INSERT INTO r SELECT 'tenant ' || i % 7, i, i, CASE WHEN i % 50 = 0 THEN repeat('w', 3000) END FROM generate_series(1, $keys) i;
+
+	CREATE TABLE parent (id int PRIMARY KEY, n int);
+	CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON UPDATE CASCADE ON DELETE CASCADE, n int);
+	CREATE INDEX ON child (parent);
+	INSERT INTO parent SELECT i, 0 FROM generate_series(1, 300) i;
+	INSERT INTO child SELECT i, 1 + i % 300, 0 FROM generate_series(1, 900) i;
+
+	SELECT itemcache.attach('p');
+	SELECT itemcache.attach('q');
+	SELECT itemcache.attach('r');
+	SELECT itemcache.attach('child');
+	SELECT itemcache.attach('parent');
+
+	-- a trigger that fires before ours and updates the row once more
+	CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS \$\$
+	BEGIN
+		UPDATE p SET a = a + 1 WHERE id = NEW.id;
+		RETURN NULL;
+	END \$\$;
+	CREATE TRIGGER again AFTER UPDATE ON p FOR EACH ROW WHEN (NEW.a % 11 = 0) EXECUTE FUNCTION again();
+
+	-- where a reader goes when it has seen a difference
+	CREATE FUNCTION differs(what text, k text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
+	BEGIN
+		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, key %, snapshot %, %: cached %, stored %', what, k,
+			pg_current_snapshot(), current_setting('transaction_isolation'), cached, stored;
+	END \$\$;
+	-- writes that may lose a race to another session
+	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		EXECUTE statement;
+	EXCEPTION WHEN unique_violation OR check_violation OR foreign_key_violation THEN
+		NULL;
+	END \$\$;
+	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), 6))::int';
+});
+
+#
+# Comparisons.  Each is one statement, and fails by calling differs().
+#
+my $one = q{
+SELECT differs('get p', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::p, k)::text AS cached, (SELECT x FROM p x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+SELECT differs('get q', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::q, k)::text AS cached, (SELECT x FROM q x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+};
+(my $few = $one) =~ s/generate_series\(1, \d+\)/generate_series(1, 5)/g;
+my $leaf = q{
+SELECT differs('get leaf', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::q_0, k)::text AS cached, (SELECT x FROM q_0 x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(1100)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+};
+my $composite = q{
+SELECT differs('get r', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::r, ROW('tenant ' || k % 7, k))::text AS cached,
+		(SELECT x FROM r x WHERE x.t = 'tenant ' || k % 7 AND x.id = k)::text AS stored
+	FROM (SELECT skewed(3300) AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+};
+my $many = join '', map { my ($t, $n) = @$_; qq{
+WITH a AS MATERIALIZED (SELECT array_agg(skewed($n)::bigint) AS keys FROM generate_series(1, 30)),
+	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$t, keys) AS item FROM a)
+SELECT differs('get_many $t', k::text, item::text, stored::text)
+FROM g LEFT JOIN $t stored ON stored.id = k
+WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
+} } ([ 'p', 3300 ], [ 'q', 3300 ], [ 'child', 1000 ], [ 'parent', 600 ]);
+
+my %scripts = (
+	reader_rc => [ 20, "$one$leaf$composite$many" ],
+	reader_rr => [ 10, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$one\\sleep 5 ms\n$many$one$leaf\\sleep 30 ms\n$composite$one$many\nCOMMIT;\n" ],
+	reader_long => [ 1, "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 300 ms\n$one$many\\sleep 500 ms\n$one$composite$many\nCOMMIT;\n" ],
+	reader_serializable => [ 1, "BEGIN ISOLATION LEVEL SERIALIZABLE;\n$one$composite\nCOMMIT;\n" ],
+	update => [ 20, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random(1, 3000)
+BEGIN;
+UPDATE p SET a = a + 1, b = repeat(chr(65 + (:k + a) % 26), 50 + :j % 300) WHERE id = :k;
+UPDATE q SET a = a + 1 WHERE id = :k;
+UPDATE r SET n = n + 1, wide = CASE WHEN :j % 30 = 0 THEN repeat('v', 2500 + :j) ELSE wide END WHERE t = 'tenant ' || :k % 7 AND id = :k;
+COMMIT;
+} ],
+	insert_delete => [ 10, q{
+\set k random(1, 3300)
+\set j random_zipfian(1, 3000, 1.1)
+DELETE FROM p WHERE id = :k;
+DELETE FROM q WHERE id = :j;
+INSERT INTO p (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = p.a + 100;
+SELECT try($$INSERT INTO q (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = q.a + 100$$);
+INSERT INTO p (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING;
+SELECT try($$INSERT INTO q (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING$$);
+} ],
+	keys => [ 6, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random(1, 3300)
+BEGIN;
+SELECT try($$UPDATE p SET id = :j WHERE id = :k AND NOT EXISTS (SELECT FROM p WHERE id = :j)$$);
+SELECT try($$UPDATE q SET id = :j WHERE id = :k AND NOT EXISTS (SELECT FROM q WHERE id = :j)$$);
+COMMIT;
+INSERT INTO p (id, a, b) VALUES (:k, 1, 'back') ON CONFLICT DO NOTHING;
+SELECT try($$INSERT INTO q (id, a, b) VALUES (:k, 1, 'back') ON CONFLICT DO NOTHING$$);
+} ],
+	savepoints => [ 10, qq{
+\\set k random_zipfian(1, 3000, 1.2)
+\\set j random_zipfian(1, 3000, 1.2)
+BEGIN;
+UPDATE p SET a = a + 1 WHERE id = :k;
+SAVEPOINT one;
+UPDATE p SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
+UPDATE q SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
+DELETE FROM r WHERE t = 'tenant ' || :k % 7 AND id = :k;
+$few
+ROLLBACK TO one;
+UPDATE q SET a = a + 1 WHERE id = :j;
+SAVEPOINT two;
+UPDATE p SET a = a + 1 WHERE id = :j;
+RELEASE two;
+$few
+COMMIT;
+$few
+} ],
+	aborts => [ 5, qq{
+\\set k random_zipfian(1, 3000, 1.2)
+BEGIN;
+UPDATE p SET a = -1, b = 'aborted' WHERE id BETWEEN :k AND :k + 5;
+DELETE FROM q WHERE id BETWEEN :k AND :k + 5;
+INSERT INTO p (id, a) SELECT i, -1 FROM generate_series(3301, 3310) i ON CONFLICT DO NOTHING;
+$few
+ROLLBACK;
+$few
+} ],
+	two_phase => [ 5, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set choice random(1, 2)
+BEGIN;
+UPDATE p SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+UPDATE q SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+PREPARE TRANSACTION 'proof_:client_id';
+\sleep 3 ms
+\if :choice = 1
+COMMIT PREPARED 'proof_:client_id';
+\else
+ROLLBACK PREPARED 'proof_:client_id';
+\endif
+} ],
+	cascades => [ 3, q{
+\set k random(1, 300)
+\set j random(301, 600)
+BEGIN;
+SELECT try($$UPDATE parent SET id = :j WHERE id = :k$$);
+UPDATE child SET n = n + 1 WHERE id = :k;
+COMMIT;
+BEGIN;
+DELETE FROM parent WHERE id = :j;
+INSERT INTO parent VALUES (:k, 1) ON CONFLICT DO NOTHING;
+SELECT try($$INSERT INTO child SELECT i, :k, 0 FROM generate_series(:k, 900, 300) i ON CONFLICT DO NOTHING$$);
+COMMIT;
+} ],
+	replica => [ 3, q{
+\set k random_zipfian(1, 3000, 1.2)
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE p SET a = a + 1, b = 'replica' WHERE id = :k;
+UPDATE q SET a = a + 1, b = 'replica' WHERE id = :k;
+COMMIT;
+} ],
+	disabled => [ 2, qq{
+\\set k random_zipfian(1, 3000, 1.2)
+BEGIN;
+SET LOCAL itemcache.enabled = off;
+UPDATE p SET a = a + 1, b = 'disabled' WHERE id = :k;
+DELETE FROM q WHERE id = :k;
+SELECT try(\$\$INSERT INTO q VALUES (:k, 0, 'disabled') ON CONFLICT DO NOTHING\$\$);
+$few
+COMMIT;
+} ],
+	hints => [ 2, q{
+\set k random_zipfian(1, 3000, 1.2)
+BEGIN;
+SELECT a FROM p WHERE id BETWEEN :k AND :k + 3 FOR UPDATE;
+SELECT a FROM q WHERE id BETWEEN :k AND :k + 3 FOR SHARE;
+COMMIT;
+} ],
+);
+
+my @command = ('pgbench', '-n', '-M', 'simple', '-j', '2', '-T', $seconds, '--max-tries=1000', "--random-seed=$seed");
+my @readers;
+my @writers;
+foreach my $name (sort keys %scripts)
+{
+	my ($weight, $text) = @{ $scripts{$name} };
+	my $file = $node->basedir . "/$name.sql";
+
+	# pgbench takes a colon for a variable; casts are two.
+	$text =~ s/\n+/\n/g;
+	append_to_file($file, $text);
+	push @{ $name =~ /reader/ ? \@readers : \@writers }, '-f', "$file\@$weight";
+}
+
+my %out;
+my %err;
+my %running;
+foreach my $kind ([ 'readers', 5, \@readers ], [ 'writers', 8, \@writers ])
+{
+	my ($name, $clients, $files) = @$kind;
+	$running{$name} = IPC::Run::start(
+		[ @command, '-c', $clients, @$files, $node->connstr('postgres') ],
+		'>', \$out{$name}, '2>', \$err{$name});
+}
+
+#
+# DDL and everything that is rare: one statement after the other in sessions
+# of their own, with errors that concurrency explains allowed.
+#
+my $copy = $node->basedir . '/copy';
+append_to_file($copy, join '', map { "$_\t7\n" } grep { $_ > 1000 && $_ % 3 == 0 } 1 .. $keys);
+append_to_file("$copy.r", join '', map { 'tenant ' . $_ % 7 . "\t$_\t7\n" } 1 .. $keys);
+
+# ATTACH PARTITION (and DETACH CONCURRENTLY, which specs/ has) lets readers go
+# on.  A statement that was planned before it does not see the partition, while
+# a query that a function runs within that statement does, and so does get().
+# That is not what we are after: have readers wait.
+my $attach_q_0 = 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT';
+my @ddl = (
+	[ 4, 'ALTER TABLE p ADD d%d int DEFAULT %d' ],
+	[ 4, 'ALTER TABLE q ADD d%d text DEFAULT $$%d$$' ],
+	[ 2, 'ALTER TABLE p ADD d%d float DEFAULT random()' ],
+	[ 8, 'DROP COLUMN p' ],
+	[ 5, 'DROP COLUMN q' ],
+	[ 3, 'ALTER TABLE p ALTER c TYPE text USING c || $$x$$' ],
+	[ 3, 'ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id %% 9 = 0; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache' ],
+	[ 3, 'ALTER TABLE q DISABLE TRIGGER itemcache_partitioned; UPDATE q SET a = a + 1 WHERE id %% 9 = 0; ALTER TABLE q ENABLE ALWAYS TRIGGER itemcache_partitioned' ],
+	[ 3, 'ALTER TABLE q_0 DISABLE TRIGGER itemcache_partitioned; UPDATE q SET a = a + 1 WHERE id %% 9 = 0; ALTER TABLE q_0 ENABLE ALWAYS TRIGGER itemcache_partitioned' ],
+	[ 2, 'ALTER TABLE p ENABLE TRIGGER itemcache; BEGIN; SET LOCAL session_replication_role = replica; UPDATE p SET a = a + 1 WHERE id %% 8 = 0; COMMIT; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache' ],
+	[ 2, 'BEGIN; ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id < 200; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache; COMMIT' ],
+	[ 2, 'BEGIN; UPDATE p SET a = a + 1 WHERE id < 100; SAVEPOINT s; ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id < 100; ROLLBACK TO s; UPDATE p SET a = a + 1 WHERE id < 50; COMMIT' ],
+	[ 2, 'VACUUM FULL p' ],
+	[ 2, 'CLUSTER p USING p_pkey' ],
+	[ 4, 'VACUUM p' ],
+	[ 2, 'VACUUM FREEZE q' ],
+	[ 3, 'ANALYZE q' ],
+	[ 2, 'CREATE INDEX ON p (a); DROP INDEX p_a_idx' ],
+	[ 1, 'DROP INDEX IF EXISTS p_b; CREATE INDEX CONCURRENTLY p_b ON p (a); DROP INDEX CONCURRENTLY p_b' ],
+	[ 2, 'REINDEX TABLE p' ],
+	[ 1, 'REINDEX INDEX CONCURRENTLY p_pkey' ],
+	[ 2, 'BEGIN; ALTER TABLE p DROP CONSTRAINT p_pkey; ALTER TABLE p ADD CONSTRAINT p_pkey PRIMARY KEY (id); COMMIT' ],
+	[ 2, 'TRUNCATE p' ],
+	[ 2, 'TRUNCATE q' ],
+	[ 2, 'TRUNCATE q_0' ],
+	[ 2, 'BEGIN; UPDATE p SET a = a + 1 WHERE id < 100; TRUNCATE p; INSERT INTO p (id, a, b) SELECT i, 5, repeat($$t$$, 100) FROM generate_series(1, 500) i; COMMIT' ],
+	[ 2, 'BEGIN; TRUNCATE p; INSERT INTO p (id, a) VALUES (1, 1); TRUNCATE p; INSERT INTO p (id, a) VALUES (2, 2); COMMIT' ],
+	[ 2, 'BEGIN; TRUNCATE p, q; INSERT INTO p (id, a) VALUES (1, 1); ROLLBACK' ],
+	[ 2, 'BEGIN; SAVEPOINT s; TRUNCATE q_1; ROLLBACK TO s; UPDATE q SET a = a + 1 WHERE id < 100; COMMIT' ],
+	[ 2, "ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id %% 7 = 0; $attach_q_0" ],
+	[ 2, 'BEGIN; UPDATE p SET a = a + 1 WHERE id < 100; ALTER TABLE p ADD e%d int DEFAULT 5; PREPARE TRANSACTION $$ddl$$; ROLLBACK PREPARED $$ddl$$' ],
+	[ 2, 'BEGIN; TRUNCATE p; INSERT INTO p (id, a, b) SELECT i, 6, repeat($$u$$, 100) FROM generate_series(1, 3000) i; PREPARE TRANSACTION $$ddl$$; COMMIT PREPARED $$ddl$$' ],
+	[ 2, 'BEGIN; ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id < 200; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache; PREPARE TRANSACTION $$ddl$$; COMMIT PREPARED $$ddl$$' ],
+	[ 3, 'SELECT itemcache.attach($$p$$, preload => %d %% 2 = 0, cache_new => %d %% 3 = 0)' ],
+	[ 3, 'SELECT itemcache.attach($$q$$)' ],
+	[ 2, 'SELECT itemcache.detach($$p$$); UPDATE p SET a = a + 1 WHERE id %% 6 = 0; SELECT itemcache.attach($$p$$)' ],
+	[ 2, 'BEGIN; SELECT itemcache.detach($$q$$); UPDATE q SET a = a + 1 WHERE id %% 6 = 0; SELECT itemcache.attach($$q$$); COMMIT' ],
+	[ 3, 'SELECT itemcache.clear($$p$$)' ],
+	[ 1, 'SELECT itemcache.clear()' ],
+	[ 4, 'SELECT itemcache.preload($$p$$)' ],
+	[ 4, 'SELECT itemcache.preload($$q$$)' ],
+	[ 3, 'SELECT itemcache.preload($$r$$)' ],
+	[ 4, "BEGIN; DELETE FROM p WHERE id > 1000 AND id %% 3 = 0; COPY p (id, a) FROM '$copy'; COMMIT" ],
+	[ 2, "BEGIN; TRUNCATE r; COPY r (t, id, n) FROM '$copy.r' WITH (FREEZE); COMMIT" ],
+	[ 2, 'GRANT SELECT ON p TO pg_monitor' ],
+	[ 2, 'BEGIN; LOCK TABLE p IN ACCESS EXCLUSIVE MODE; UPDATE p SET a = a + 1 WHERE id < 20; COMMIT' ],
+	[ 2, 'BEGIN; LOCK TABLE p IN SHARE ROW EXCLUSIVE MODE; UPDATE p SET a = a + 1 WHERE id < 20; ROLLBACK' ],
+	[ 2, 'UPDATE p SET a = a + 1' ],
+	[ 2, 'UPDATE q SET a = a + 1 WHERE id < 2000' ],
+	[ 2, 'BEGIN; UPDATE q SET a = a + 1; ROLLBACK' ],
+);
+my @refill = (
+	'INSERT INTO p (id, a, b) SELECT i, 9, repeat($$f$$, 150) FROM generate_series(1, 3000) i ON CONFLICT DO NOTHING',
+	'INSERT INTO q (id, a, b) SELECT i, 9, repeat($$f$$, 150) FROM generate_series(1, 3000) i ON CONFLICT DO NOTHING',
+	'INSERT INTO r SELECT $$tenant $$ || i % 7, i, 0 FROM generate_series(1, 3000) i ON CONFLICT DO NOTHING');
+my @bag = map { ($_->[1]) x $_->[0] } @ddl;
+
+# What a statement that lost a race may say.
+my $tolerated = join '|', 'deadlock detected', 'lock timeout', 'could not serialize',
+  'does not exist', 'already exists', 'is not a partition', 'is already a partition',
+  'is being used by', 'duplicate key', 'current transaction is aborted', 'no partition of relation',
+  'pending detach', 'no active transaction', 'concurrent', 'violates', 'not attached',
+  'not partitioned', 'partition .* overlap', 'must be detached|already pending';
+
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
+my $end = time() + $seconds - 1;
+my $ran = 0;
+my $failed = 0;
+my $strange = '';
+while (time() < $end)
+{
+	my $sql = $bag[ int(rand(@bag)) ];
+
+	$ran++;
+	$sql =~ s/%%/\x01/g;
+	$sql =~ s/%d/$ran/g;
+	$sql =~ s/\x01/%/g;
+	if ($sql =~ /^DROP COLUMN (\w)/)
+	{
+		my $table = $1;
+		my $column = $node->safe_psql('postgres',
+			"SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attname ~ '^[de][0-9]' AND NOT attisdropped ORDER BY random() LIMIT 1");
+		next if $column eq '';
+		$sql = "ALTER TABLE $table DROP $column";
+	}
+	# One statement a time: the message of each, and no implicit transaction.
+	my (undef, $err) = try_query($session, $sql);
+	if ($err ne '')
+	{
+		$failed++;
+		$strange .= "$sql: $err\n" if grep { !/$tolerated/o } ($err =~ /ERROR:\s+(.*)/g);
+		my ($left) = try_query($session, q{SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'ddl'});
+		try_query($session, 'ROLLBACK');
+		try_query($session, q{ROLLBACK PREPARED 'ddl'}) if $left =~ /1/;
+	}
+
+	# What an interrupted statement left: the table must be served again.
+	if ($err ne '' || $ran % 20 == 0)
+	{
+		try_query($session, "$attach_q_0; ROLLBACK") if $err ne '';
+		try_query($session, "SELECT itemcache.attach('$_')") foreach ('p', 'q');
+	}
+	# Keys that are not there cannot be hit: fill up what was emptied.
+	try_query($session, $_) foreach grep { $sql =~ /TRUNCATE/ || $ran % 10 == 0 } @refill;
+	last unless grep { $_->pumpable } values %running;
+	last if log_from($node) =~ /ITEMCACHE DIFFERENCE/;
+	usleep(250_000);
+}
+$session->quit;
+if (log_from($node) =~ /ITEMCACHE DIFFERENCE/)
+{
+	$_->kill_kill foreach values %running;
+}
+else
+{
+	$_->finish foreach values %running;
+}
+
+note "$_: $out{$_}$err{$_}" foreach sort keys %running;
+my $log = log_from($node);
+my @differences = grep { /ITEMCACHE DIFFERENCE/ && /ERROR/ } split /\n/, $log;
+is(scalar(@differences), 0, 'no cached read differs from the table')
+  or diag("seed $seed\n", join("\n", map { substr($_, 0, 2000) } @differences[ 0 .. ($#differences > 4 ? 4 : $#differences) ]));
+foreach my $name (sort keys %running)
+{
+	my @errors = grep { /error|aborted/i && !/deadlock|serialize/i } split /\n/, $err{$name};
+
+	is(join("\n", @errors), '', "$name: no error but those of concurrency");
+	like($out{$name}, qr/number of transactions actually processed: [1-9]\d\d/, "$name: they did work");
+}
+is($strange, '', 'DDL failed for no reason but concurrency');
+cmp_ok($ran - $failed, '>', $failed, "most of the $ran DDL statements succeeded");
+unlike($log, qr/PANIC|TRAP|terminated by signal|stuck spinlock/, 'no crash');
+
+# It must not have passed by never caching.
+my ($hits, $misses, $bypasses, $fills, $publishes, $removals, $evictions, $refused) = split /\|/,
+  $node->safe_psql('postgres', 'SELECT hits, misses, bypasses, fills, publishes, removals, evictions, refused FROM itemcache.stats');
+my $all = $hits + $misses + $bypasses;
+diag(sprintf '%d comparisons, %d hits, %d misses, %d bypasses, %d fills, %d refused, %d publishes, %d removals, %d evictions, %d DDL',
+	$all, $hits, $misses, $bypasses, $fills, $refused, $publishes, $removals, $evictions, $ran);
+note $node->safe_psql('postgres', 'SELECT relid, served, items, bytes, hits, misses, bypasses, fills, refused, publishes, removals, evictions FROM itemcache.tables');
+cmp_ok($hits, '>', $all / 2, 'most comparisons were cache hits');
+cmp_ok($evictions, '>', $seconds * 20, 'eviction was constant');
+cmp_ok($publishes, '>', 1000, 'items were published');
+cmp_ok($removals, '>', 100, 'keys were removed');
+
+#
+# Fills against writers (rule 2): a table of one page, whose rows are changed
+# all the time, is loaded all the time.  A fill that came too late for a
+# writer to remove it would stay until the row's next change.
+#
+$node->safe_psql('postgres', q{
+	CREATE TABLE hot (id int PRIMARY KEY, n int) WITH (fillfactor = 40);
+	INSERT INTO hot SELECT i, 0 FROM generate_series(1, 80) i;
+	SELECT itemcache.attach('hot')});
+my %hot = (
+	update => q{
+\set k random(1, 80)
+UPDATE hot SET n = n + 1 WHERE id = :k;
+},
+	remove => q{
+\set k random(1, 80)
+BEGIN;
+UPDATE hot SET n = n + 1 WHERE id = :k;
+SAVEPOINT s;
+UPDATE hot SET n = n + 1 WHERE id = :k;
+ROLLBACK TO s;
+COMMIT;
+},
+	fill => "SELECT itemcache.preload('hot');\n" x 3 . q{
+SELECT differs('hot', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::hot, k)::text AS cached, (SELECT x FROM hot x WHERE x.id = k)::text AS stored
+	FROM (SELECT k::bigint FROM generate_series(1, 80) k OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+});
+append_to_file($node->basedir . "/hot_$_.sql", $hot{$_}) foreach keys %hot;
+my $before = counter($node, 'postgres', 'fills', 'hot');
+%running = ();
+foreach my $kind ([ 'hot writers', 2, 'update@4', 'remove@1' ], [ 'hot readers', 2, 'fill' ])
+{
+	my ($name, $clients, @files) = @$kind;
+
+	$running{$name} = IPC::Run::start(
+		[
+			'pgbench', '-n', '-M', 'prepared', '-j', '1', '-c', $clients, '-T', int($seconds / 4) + 1,
+			'--max-tries=1000', (map { /(\w+)(.*)/; ('-f', $node->basedir . "/hot_$1.sql$2") } @files),
+			$node->connstr('postgres')
+		],
+		'>', \$out{$name}, '2>', \$err{$name});
+}
+$_->finish foreach values %running;
+foreach my $name (sort keys %running)
+{
+	unlike($err{$name}, qr/ERROR/, "$name: no difference");
+	like($out{$name}, qr/number of transactions actually processed: [1-9]\d\d/, "$name: they did work");
+}
+note "$_: $out{$_}" foreach sort keys %running;
+cmp_ok(counter($node, 'postgres', 'fills', 'hot') - $before, '>', 1000, 'rows were filled');
+
+# And what is left is right.
+is_exact($node, 'postgres', $_, 0, 3400, "$_ afterwards") foreach ('p', 'q', 'child', 'parent', 'hot');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_prepared_xacts}), '0', 'no transaction is left prepared');
+$node->stop;
+
+done_testing();

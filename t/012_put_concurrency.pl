@@ -1,0 +1,191 @@
+# Protects: the promise, when rows are written by put, put_many and delete, synchronously and not, against readers that compare with the table.
+#
+# As 003_concurrency.pl, for ITEMCACHE_PROOF_SECONDS (30): comparisons of get()
+# and get_many() with the row that the same statement reads from the table;
+# the first difference fails.  The cache is so small that it always evicts.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use ItemCacheTest;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || 30;
+my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+my $keys = 3000;
+
+srand($seed);
+note "seed $seed, $seconds seconds";
+
+my $node = new_server('put_concurrency', memory => '1MB', conf => <<'CONF');
+deadlock_timeout = 50ms
+fsync = off
+CONF
+$node->start;
+$node->safe_psql(
+	'postgres', qq{
+	CREATE EXTENSION itemcache;
+	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text, twice int GENERATED ALWAYS AS (a * 2) STORED) WITH (fillfactor = 70);
+	INSERT INTO p SELECT i, i, repeat(chr(65 + i % 26), 100 + i % 200) FROM generate_series(1, $keys) i;
+	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
+	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
+	ALTER TABLE q_0 DROP COLUMN junk;
+	ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000);
+	CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (1000) TO (MAXVALUE) PARTITION BY HASH (id);
+	CREATE TABLE q_1_0 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE q_1_1 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	INSERT INTO q SELECT i, i, repeat('q', 50 + i % 100) FROM generate_series(1, $keys) i;
+	SELECT itemcache.attach('p');
+	SELECT itemcache.attach('q');
+	CREATE FUNCTION differs(what text, k text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
+	BEGIN
+		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, key %, snapshot %, %: cached %, stored %', what, k,
+			pg_current_snapshot(), current_setting('transaction_isolation'), cached, stored;
+	END \$\$;
+	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), 4))::int';
+	VACUUM ANALYZE;
+});
+
+my $one = join '', map { qq{
+SELECT differs('get $_', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::$_, k)::text AS cached, (SELECT x FROM $_ x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 30) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+} } ('p', 'q');
+my $many = join '', map { qq{
+WITH a AS MATERIALIZED (SELECT array_agg(skewed(3300)::bigint) AS keys FROM generate_series(1, 80)),
+	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$_, keys) AS item FROM a)
+SELECT differs('get_many $_', k::text, item::text, stored::text)
+FROM g LEFT JOIN $_ stored ON stored.id = k
+WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
+} } ('p', 'q');
+
+# Rows of p and q with a key and a number.
+my $p = "ROW(:k, :j, repeat('p', 20 + :j % 300), NULL)::p";
+my $q = "ROW(:k, :j, repeat('q', 20 + :j % 300))::q";
+my $random = "\\set k random_zipfian(1, 3300, 1.2)\n\\set j random(1, 100000)\n";
+my %scripts = (
+	reader_rc => [ 20, "$one$many" ],
+	reader_rr => [ 10, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$one\\sleep 5 ms\n$many$one\\sleep 30 ms\n$one$many\nCOMMIT;\n" ],
+	put => [ 20, "${random}SELECT itemcache.put($p);\nSELECT itemcache.put($q);\n" ],
+	async => [ 20, "${random}BEGIN;\nSET LOCAL itemcache.async_put = on;\nSELECT itemcache.put($p);\nSELECT itemcache.put($q);\nCOMMIT;\n$one" ],
+	same => [ 5, "${random}SELECT itemcache.put(x) FROM p x WHERE id = :k;\nSELECT itemcache.put(itemcache.get(NULL::q, :k)) FROM q WHERE id = :k AND false;\n" ],
+	many => [ 6, qq{
+\\set k random(1, 3300)
+\\set j random(1, 100000)
+SELECT itemcache.put_many(array_agg(ROW(i, :j, repeat('m', 20 + i % 200), NULL)::p ORDER BY random())) FROM generate_series(:k, :k + 30) i;
+SELECT itemcache.put_many(array_agg(ROW(i, :j, repeat('m', 20 + i % 200))::q ORDER BY random())) FROM generate_series(:k, :k + 30) i;
+} ],
+	delete => [ 8, "${random}SELECT itemcache.delete(NULL::p, :k), itemcache.delete(NULL::q, :j % 3300);\n" ],
+	twice => [ 6, "${random}BEGIN;\nSELECT itemcache.put($p);\nSELECT itemcache.delete(NULL::p, :k);\n$one\nSELECT itemcache.put($p);\nCOMMIT;\n" ],
+	savepoints => [ 8, qq{
+${random}BEGIN;
+SELECT itemcache.put($p);
+SAVEPOINT one;
+SELECT itemcache.put(ROW(:k, -1, 'never', NULL)::p), itemcache.delete(NULL::q, :k);
+$one
+ROLLBACK TO one;
+SAVEPOINT two;
+SELECT itemcache.put($q);
+RELEASE two;
+$one
+COMMIT;
+$one
+} ],
+	aborts => [ 4, "${random}BEGIN;\nSELECT itemcache.put(ROW(:k, -1, 'aborted', NULL)::p), itemcache.put(ROW(:k, -1, 'aborted')::q);\n$one\nROLLBACK;\n$one" ],
+	two_phase => [ 4, qq{
+$random\\set choice random(1, 2)
+BEGIN;
+SELECT itemcache.put($p), itemcache.delete(NULL::q, :k);
+PREPARE TRANSACTION 'proof_:client_id';
+\\sleep 3 ms
+\\if :choice = 1
+COMMIT PREPARED 'proof_:client_id';
+\\else
+ROLLBACK PREPARED 'proof_:client_id';
+\\endif
+} ],
+	update => [ 6, "${random}UPDATE p SET a = a + 1 WHERE id = :k;\nUPDATE q SET a = a + 1 WHERE id = :k;\n" ],
+	# Nothing is read after the put: an INSERT over a row that was deleted since
+	# the snapshot leaves two rows of one key visible to it.
+	rr => [ 4, "${random}BEGIN ISOLATION LEVEL REPEATABLE READ;\n$one\nSELECT itemcache.put($p);\nCOMMIT;\n" ],
+);
+
+my @command = ('pgbench', '-n', '-M', 'simple', '-j', '2', '-T', $seconds, '--max-tries=1000', "--random-seed=$seed");
+my (@readers, @writers);
+foreach my $name (sort keys %scripts)
+{
+	my ($weight, $text) = @{ $scripts{$name} };
+	my $file = $node->basedir . "/$name.sql";
+
+	$text =~ s/\n+/\n/g;
+	append_to_file($file, $text);
+	push @{ $name =~ /reader/ ? \@readers : \@writers }, '-f', "$file\@$weight";
+}
+my (%out, %err, %running);
+foreach my $kind ([ 'readers', 5, \@readers ], [ 'writers', 6, \@writers ])
+{
+	my ($name, $clients, $files) = @$kind;
+
+	$running{$name} = IPC::Run::start(
+		[ @command, '-c', $clients, @$files, $node->connstr('postgres') ],
+		'>', \$out{$name}, '2>', \$err{$name});
+}
+
+# Meanwhile, what changes the plans of put.
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
+my @ddl = ('ANALYZE p', 'TRUNCATE q', 'SELECT itemcache.clear()', 'SELECT itemcache.preload($$p$$)', 'VACUUM p',
+	'CREATE INDEX ON p (a); DROP INDEX p_a_idx', 'ALTER TABLE p DISABLE TRIGGER itemcache', 'SELECT itemcache.attach($$p$$)',
+	'BEGIN; ALTER TABLE q RENAME TO r; ALTER TABLE r RENAME TO q; COMMIT', 'GRANT SELECT ON p TO pg_monitor', 'REINDEX TABLE p');
+my ($ran, $failed, $strange) = (0, 0, '');
+my $end = time() + $seconds - 1;
+while (time() < $end && log_from($node) !~ /ITEMCACHE DIFFERENCE/)
+{
+	my (undef, $message) = try_query($session, $ddl[ $ran++ % @ddl ]);
+
+	if ($message ne '')
+	{
+		$failed++;
+		$strange .= "$message\n" if $message !~ /deadlock|lock timeout/;
+		try_query($session, 'ROLLBACK');
+	}
+	usleep(300_000);
+}
+try_query($session, 'SELECT itemcache.attach($$p$$)');
+$session->quit;
+$_->finish foreach values %running;
+
+note "$_: $out{$_}$err{$_}" foreach sort keys %running;
+my $log = log_from($node);
+my @differences = grep { /ITEMCACHE DIFFERENCE/ && /ERROR/ } split /\n/, $log;
+is(scalar(@differences), 0, 'no cached read differs from the table')
+  or diag("seed $seed\n", join("\n", map { substr($_, 0, 2000) } @differences[ 0 .. ($#differences > 4 ? 4 : $#differences) ]));
+foreach my $name (sort keys %running)
+{
+	my @errors = grep { /error|aborted/i && !/deadlock|serialize/i } split /\n/, $err{$name};
+
+	is(join("\n", @errors), '', "$name: no error but those of concurrency");
+	like($out{$name}, qr/number of transactions actually processed: [1-9]\d\d/, "$name: they did work");
+}
+is($strange, '', 'DDL failed for no reason but concurrency');
+unlike($log, qr/PANIC|TRAP|terminated by signal|stuck spinlock/, 'no crash');
+
+# It must not have passed by never caching.
+my ($hits, $all, $publishes, $removals, $evictions) = split /\|/,
+  $node->safe_psql('postgres', 'SELECT hits, hits + misses + bypasses, publishes, removals, evictions FROM itemcache.stats');
+diag("$all comparisons, $hits hits, $publishes publishes, $removals removals, $evictions evictions, $ran DDL, $failed failed");
+cmp_ok($hits, '>', $all / 3, 'many comparisons were cache hits');
+cmp_ok($publishes, '>', 1000, 'items were published');
+cmp_ok($removals, '>', 50, 'keys were removed');
+cmp_ok($evictions, '>', 100, 'items were evicted');
+is_exact($node, 'postgres', $_, 0, 3400, "$_ afterwards") foreach ('p', 'q');
+$node->stop;
+
+done_testing();

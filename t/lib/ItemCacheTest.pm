@@ -1,0 +1,157 @@
+
+# What the TAP tests of itemcache share: a server with the library preloaded,
+# and the comparison of cached reads with the table.
+
+package ItemCacheTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(
+  new_server
+  is_exact
+  is_cached
+  counter
+  sql_error
+  try_query
+  wait_blocked
+  toast_of
+  log_from
+);
+
+
+# A server that is set up but not started.
+sub new_server
+{
+	my ($name, %params) = @_;
+	my $memory = delete $params{memory} // '16MB';
+	my $preload = delete $params{preload} // 'itemcache';
+	my $conf = delete $params{conf} // '';
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(%params);
+	$node->append_conf('postgresql.conf', <<"CONF");
+log_statement = none
+autovacuum = off
+max_connections = 25
+max_prepared_transactions = 20
+max_worker_processes = 12
+shared_buffers = 32MB
+CONF
+	$node->append_conf('postgresql.conf', <<"CONF") if $preload ne '';
+shared_preload_libraries = '$preload'
+itemcache.memory = '$memory'
+itemcache.transparent = off	# what a SELECT gives is what we compare with
+CONF
+	$node->append_conf('postgresql.conf', $conf);
+	return $node;
+}
+
+# Every key of a range gives the row that the table gives, in one statement.
+# The table's key is a single integer column "id".
+sub is_exact
+{
+	my ($node, $db, $table, $low, $high, $name) = @_;
+	my $differences = $node->safe_psql($db, differences($table, $low, $high));
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($differences, '', $name);
+}
+
+sub differences
+{
+	my ($table, $low, $high) = @_;
+
+	return qq{
+		SELECT k, cached, stored
+		FROM (SELECT k, itemcache.get(NULL::$table, k)::text AS cached,
+				(SELECT x FROM $table x WHERE x.id = k)::text AS stored
+			  FROM generate_series(${low}::bigint, ${high}::bigint) k OFFSET 0) s
+		WHERE cached IS DISTINCT FROM stored LIMIT 3};
+}
+
+# One counter of a table, or of the cache when no table is given.
+sub counter
+{
+	my ($node, $db, $counter, $table) = @_;
+
+	return $node->safe_psql($db,
+		defined $table
+		? "SELECT coalesce(sum($counter), 0) FROM itemcache.tables WHERE relid = '$table'::regclass"
+		: "SELECT $counter FROM itemcache.stats");
+}
+
+# Looking up a range of keys hits the cache for at least so many of them.
+sub is_cached
+{
+	my ($node, $db, $table, $low, $high, $atleast, $name) = @_;
+	my $before = counter($node, $db, 'hits', $table);
+	my $after;
+
+	$node->safe_psql($db,
+		"SELECT count(itemcache.get(NULL::$table, k)) FROM generate_series(${low}::bigint, ${high}::bigint) k"
+	);
+	$after = counter($node, $db, 'hits', $table);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return cmp_ok($after - $before, '>=', $atleast, $name);
+}
+
+# SQLSTATE ('' when there is no error) and text of what a statement says.
+sub sql_error
+{
+	my ($node, $db, $sql) = @_;
+	my ($rc, $out, $err) = $node->psql($db, "\\set VERBOSITY verbose\n$sql");
+
+	return ($err =~ /(?:ERROR|FATAL):\s+(\w{5}):/ ? $1 : '', $err);
+}
+
+# Run a statement that may fail in a background session: output and stderr.
+sub try_query
+{
+	my ($session, $sql) = @_;
+	my $out;
+
+	$session->{stderr} = '';
+	($out) = $session->query($sql);
+	my $err = $session->{stderr};
+	$session->{stderr} = '';
+	return ($out, $err);
+}
+
+# Wait until some backend waits for a heavyweight lock with such a query.
+sub wait_blocked
+{
+	my ($node, $db, $like) = @_;
+
+	return $node->poll_query_until(
+		$db, qq{
+		SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE wait_event_type = 'Lock' AND query LIKE \$like\$$like\$like\$
+		AND pid <> pg_backend_pid()});
+}
+
+# The TOAST table of a table.  A transaction that has reindexed it holds up
+# whoever fetches an out-of-line value of the table, and nobody else.
+sub toast_of
+{
+	my ($node, $db, $table) = @_;
+
+	return $node->safe_psql($db,
+		"SELECT reltoastrelid::regclass FROM pg_class WHERE oid = '$table'::regclass"
+	);
+}
+
+# The server log from an offset on.
+sub log_from
+{
+	my ($node, $offset) = @_;
+
+	return substr(slurp_file($node->logfile), $offset // 0);
+}
+
+1;
