@@ -57,6 +57,14 @@ $node->safe_psql(
 			pg_current_snapshot(), current_setting('transaction_isolation'), left(cached, 1000), left(stored, 1000);
 	END \$\$;
 
+	-- writes that may lose a race to another session
+	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		EXECUTE statement;
+	EXCEPTION WHEN unique_violation OR check_violation THEN
+		NULL;
+	END \$\$;
+
 	-- the same query twice in the same snapshot
 	CREATE FUNCTION twice(query text, ids bigint[]) RETURNS void LANGUAGE plpgsql AS \$\$
 	DECLARE
@@ -114,7 +122,8 @@ my $twice = join '', map { "SELECT twice(\$q\$$_\$q\$, $keys_of);\n" } (
 	'SELECT k FROM unnest($1) k WHERE NOT EXISTS (SELECT FROM p WHERE p.id = k AND p.a > 100)',
 	'SELECT p.a, q.a FROM p JOIN q ON q.id = p.id + 1 WHERE p.id = ANY ($1)',
 	'SELECT k, (SELECT b FROM p WHERE id = k) FROM unnest($1) k');
-(my $rr = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$twice\\sleep 10 ms\n${twice}SELECT slowly($keys_of);\n$twice\nCOMMIT;\n") =~ s/\n+/\n/g;
+my ($once) = $twice =~ /(.*\n)/;
+(my $rr = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$twice\\sleep 10 ms\n${twice}SELECT slowly($keys_of);\n$once\nCOMMIT;\n") =~ s/\n+/\n/g;
 # statements of their own: an index that is not the primary key's says what is true
 my $one = join '', map { my ($t) = @$_; qq{
 SELECT fail('$t', c, s) FROM (
@@ -142,6 +151,7 @@ UPDATE p SET a = a + 1, b = repeat(chr(65 + (:k + a) % 26), 50 + :j % 300) WHERE
 UPDATE q SET a = a + 1 WHERE id = :k;
 UPDATE r SET n = n + 1, wide = CASE WHEN :j % 30 = 0 THEN repeat('v', 2500 + :j) ELSE wide END WHERE t = 'tenant ' || :k % 7 AND id = :k;
 COMMIT;
+\sleep 5 ms
 } ],
 	insert_delete => [ 5, q{
 \set k random(1, 3300)
@@ -149,7 +159,7 @@ COMMIT;
 DELETE FROM p WHERE id = :k;
 DELETE FROM q WHERE id = :j;
 INSERT INTO p (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = p.a + 100;
-INSERT INTO q (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING;
+SELECT try($$INSERT INTO q (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING$$);
 INSERT INTO p (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING;
 } ],
 	aborts => [ 4, q{
@@ -217,7 +227,7 @@ while (time() < $end)
 	}
 	last unless grep { $_->pumpable } values %running;
 	last if log_from($node) =~ /ITEMCACHE DIFFERENCE/;
-	usleep(300_000);
+	usleep(500_000);
 }
 $session->quit;
 if (log_from($node) =~ /ITEMCACHE DIFFERENCE/)
@@ -236,7 +246,7 @@ is(scalar(@differences), 0, 'no row from the cache differs from the table')
   or diag("seed $seed\n", join("\n", map { substr($_, 0, 2000) } @differences[ 0 .. ($#differences > 4 ? 4 : $#differences) ]));
 foreach my $name (sort keys %running)
 {
-	my @errors = grep { /error|aborted/i && !/deadlock|serialize|no partition of relation/i } split /\n/, $err{$name};
+	my @errors = grep { /error|aborted/i && !/deadlock|serialize/i } split /\n/, $err{$name};
 
 	is(join("\n", @errors), '', "$name: no error but those of concurrency");
 	like($out{$name}, qr/number of transactions actually processed: [1-9]\d\d/, "$name: they did work");
