@@ -365,10 +365,9 @@ FROM unnest(ARRAY[
 ]) q, LATERAL compare(q) c;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
--- a better plan is not displaced: whole tables, ranges, an index-only scan
+-- a better plan is not displaced: ranges, an index-only scan
 VACUUM (FREEZE, ANALYZE) items;
 RESET enable_seqscan;
-SELECT * FROM plan('SELECT count(a.name) FROM items a JOIN items b USING (id)');
 SELECT * FROM plan('SELECT name FROM items WHERE id BETWEEN 1 AND 10');
 SELECT * FROM plan('SELECT id FROM items WHERE id = 42');
 SELECT * FROM plan('SELECT name FROM items WHERE id = 42');
