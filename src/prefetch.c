@@ -43,6 +43,9 @@
 
 #define PREFETCH_NAME	SCAN_NAME " Prefetch"
 
+/* Below that many outer rows, the plain nested loop is as good. */
+#define MIN_OUTER_ROWS	4
+
 typedef struct PrefetchState
 {
 	CustomScanState css;
@@ -71,6 +74,7 @@ static void OfferJoins(PlannerInfo *root, RelOptInfo *joinrel,
 static Path *MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel,
 						  Path *outer, CustomPath *inner, JoinType jointype,
 						  JoinPathExtraData *extra);
+static bool IsWorthPrefetching(Path *outer, CustomPath *inner);
 static bool KeyIsInOuterRows(Path *outer, CustomPath *inner);
 static Path *MakePrefetchPath(PlannerInfo *root, Path *outer, CustomPath *inner);
 static Path *MakeBatchedPath(CustomPath *inner);
@@ -85,6 +89,7 @@ static void ReScanPrefetch(CustomScanState *node);
 static void ExplainPrefetch(CustomScanState *node, List *ancestors,
 							ExplainState *es);
 static void ReadAhead(PrefetchState *state);
+static TupleTableSlot *KeepRow(PrefetchState *state, TupleTableSlot *row);
 static bool PrepareKeys(PrefetchState *state);
 static bool HashOfRow(PrefetchState *state, TupleTableSlot *row, uint64 *hash);
 
@@ -162,7 +167,7 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	{
 		Path	   *outer = lfirst(lc);
 
-		if (PATH_REQ_OUTER(outer) == NULL && KeyIsInOuterRows(outer, inner))
+		if (IsWorthPrefetching(outer, inner))
 			add_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
 										   jointype, extra));
 	}
@@ -173,7 +178,7 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	{
 		Path	   *outer = lfirst(lc);
 
-		if (PATH_REQ_OUTER(outer) == NULL && KeyIsInOuterRows(outer, inner))
+		if (IsWorthPrefetching(outer, inner))
 			add_partial_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
 												   jointype, extra));
 	}
@@ -195,6 +200,14 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 										 build_join_pathkeys(root, joinrel, jointype,
 															 outer->pathkeys),
 										 NULL);
+}
+
+/* Can it be done, and are there rows enough to make up for the node? */
+static bool
+IsWorthPrefetching(Path *outer, CustomPath *inner)
+{
+	return outer->rows >= MIN_OUTER_ROWS && PATH_REQ_OUTER(outer) == NULL &&
+		KeyIsInOuterRows(outer, inner);
 }
 
 /*
@@ -324,9 +337,6 @@ BeginPrefetch(CustomScanState *node, EState *estate, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	for (int i = 0; i < LOOKUP_BATCH; i++)
-		state->rows[i] = ExecInitExtraTupleSlot(estate,
-												ExecGetResultType(outer), ops);
 	state->values = ExecInitExprList(plan->custom_exprs, &node->ss.ps);
 	state->relation = FindItemRelation(linitial_oid(plan->custom_private));
 	state->batch = 1;
@@ -368,13 +378,32 @@ ReadAhead(PrefetchState *state)
 			state->exhausted = true;
 			break;
 		}
-		row = ExecCopySlot(state->rows[state->nrows++], row);
+		row = KeepRow(state, row);
 		if (prepared && HashOfRow(state, row, &state->hashes[nhashes]))
 			StorePrefetchSlots(state->hashes[nhashes++]);
 	}
 	for (int i = 0; i < nhashes; i++)
 		StorePrefetchItem(state->hashes[i]);
 	state->batch = Min(state->batch * 2, LOOKUP_BATCH);
+}
+
+/* A copy of an outer row, in the next slot, which is made when first needed. */
+static TupleTableSlot *
+KeepRow(PrefetchState *state, TupleTableSlot *row)
+{
+	TupleTableSlot **slot = &state->rows[state->nrows++];
+
+	if (*slot == NULL)
+	{
+		EState	   *estate = state->css.ss.ps.state;
+		MemoryContext oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
+
+		*slot = ExecInitExtraTupleSlot(estate,
+									   ExecGetResultType(linitial(state->css.custom_ps)),
+									   state->css.ss.ps.scanops);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return ExecCopySlot(*slot, row);
 }
 
 /* Is there anything to fetch, and do we know how its keys are made? */

@@ -44,7 +44,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -81,6 +83,7 @@ static bool WorkerMustStop(void);
 static void LoadDatabase(void);
 static List *TablesToLoad(void);
 static void LoadTable(Oid relid, bool alone);
+static void InvalidatePlans(Oid relid);
 static void ReportFailure(Oid relid, ErrorData *edata);
 static void BeginTable(Oid relid, bool alone);
 static bool JoinTable(Oid relid);
@@ -228,6 +231,8 @@ LoadTable(Oid relid, bool alone)
 		BeginTable(relid, alone);
 		while (WorkerEntry != NULL && TakeRange(&range))
 			LoadRange(&range);
+		if (WorkerEntry != NULL)
+			InvalidatePlans(relid);
 	}
 	PG_CATCH();
 	{
@@ -247,6 +252,16 @@ LoadTable(Oid relid, bool alone)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextDelete(context);
+}
+
+/* Plans that were made while the cache was cold are to be made again. */
+static void
+InvalidatePlans(Oid relid)
+{
+	StartTransactionCommand();
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+	CommitTransactionCommand();
 }
 
 static void

@@ -72,7 +72,7 @@ static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist, List *clauses,
 						  List *custom_plans);
 static Node *KeyValue(const IndexClause *clause, bool *is_array);
-static int	LastColumnUsed(RelOptInfo *rel, List *qual);
+static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *qual);
 static List *ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
 									RelOptInfo *child_rel);
 
@@ -407,17 +407,18 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->flags = best_path->flags;
 	plan->custom_exprs = list_concat(values, comparisons);
 	plan->custom_private = list_make3_int(list_length(indexclauses), is_array,
-										  LastColumnUsed(rel, qual));
+										  LastColumnUsed(root, rel, qual));
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
 }
 
+/* The planner may still add placeholders' expressions to what is evaluated. */
 static int
-LastColumnUsed(RelOptInfo *rel, List *qual)
+LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *qual)
 {
 	Bitmapset  *used = ColumnsUsed(rel, qual);
 	int			member = -1;
-	int			last = 0;
+	int			last = root->placeholder_list != NIL ? rel->max_attr : 0;
 
 	while ((member = bms_next_member(used, member)) >= 0)
 	{
