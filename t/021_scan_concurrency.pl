@@ -196,16 +196,18 @@ foreach my $kind ([ 'readers', 5, \@readers ], [ 'writers', 5, \@writers ])
 		'>', \$out{$name}, '2>', \$err{$name});
 }
 
-# DDL with running readers, one statement after the other; those that lose a race may fail.
+# DDL with running readers.  ATTACH PARTITION by itself lets readers go on, so
+# that two queries of one snapshot differ, with a cache or without: hence the
+# lock.  One statement after the other; those that lose a race may fail.
 my @ddl = (
 	'ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id % 9 = 0; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache',
-	'ALTER TABLE q_0 DISABLE TRIGGER itemcache; UPDATE q SET a = a + 1 WHERE id % 9 = 0; ALTER TABLE q_0 ENABLE ALWAYS TRIGGER itemcache',
+	'ALTER TABLE q_0 DISABLE TRIGGER itemcache_partitioned; UPDATE q SET a = a + 1 WHERE id % 9 = 0; ALTER TABLE q_0 ENABLE ALWAYS TRIGGER itemcache_partitioned',
 	'VACUUM p', 'VACUUM FREEZE q', 'ANALYZE p', 'VACUUM FULL p', 'REINDEX INDEX p_pkey', 'REINDEX INDEX CONCURRENTLY p_pkey',
 	q{SELECT itemcache.clear('p')}, q{SELECT itemcache.clear()}, q{SELECT itemcache.preload('p')}, q{SELECT itemcache.preload('q')},
 	q{SELECT itemcache.detach('p'); UPDATE p SET a = a + 1 WHERE id % 6 = 0; SELECT itemcache.attach('p')},
 	'ALTER TABLE p ADD d%d int DEFAULT %d', 'ALTER TABLE p DROP d%l',
 	'UPDATE p SET a = a + 1', 'BEGIN; UPDATE q SET a = a + 1; ROLLBACK',
-	'ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id % 7 = 0; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000)');
+	'ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id % 7 = 0; BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT');
 my $tolerated = join '|', 'deadlock detected', 'lock timeout', 'could not serialize', 'does not exist', 'already exists',
   'is not a partition', 'is already a partition', 'no partition of relation', 'in use by', 'not attached', 'conflicting', 'transaction is aborted';
 my $session = $node->background_psql('postgres', on_error_stop => 0);
@@ -222,7 +224,7 @@ while (time() < $end)
 	if ($err ne '')
 	{
 		$strange .= "$sql: $err\n" if grep { !/$tolerated/o } ($err =~ /ERROR:\s+(.*)/g);
-		try_query($session, $_) foreach ('ROLLBACK', 'ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000)',
+		try_query($session, $_) foreach ('ROLLBACK', 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT',
 			"SELECT itemcache.attach('p')", "SELECT itemcache.attach('q')");
 	}
 	last unless grep { $_->pumpable } values %running;
