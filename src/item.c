@@ -240,17 +240,6 @@ ImageEquals(const KeyColumn *column, Datum a, Datum b)
 }
 
 bool
-KeysIdentical(const ItemShape *shape, const Datum *a, const Datum *b)
-{
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		if (!ImageEquals(&shape->keys[i], a[i], b[i]))
-			return false;
-	}
-	return true;
-}
-
-bool
 KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
 {
 	KeyColumn  *key = &shape->keys[column];

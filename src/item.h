@@ -77,9 +77,6 @@ extern void ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key);
 /* Hash of a key's image, seeded with the owner's key ("relation"). */
 extern uint64 KeyHash(const ItemShape *shape, uint64 relation, const Datum *key);
 
-/* Are the images of two keys the same bytes? */
-extern bool KeysIdentical(const ItemShape *shape, const Datum *a, const Datum *b);
-
 /* Are two values of key column "column" equal to the key's own operator? */
 extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
 

@@ -177,17 +177,15 @@ static void
 SetUpSharedMemory(void)
 {
 	Size		memory = MemorySetting();
-	bool		found;
 
 	if (PreviousShmemStartupHook)
 		PreviousShmemStartupHook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	(void) ShmemInitStruct("itemcache", CACHELINEALIGN(1), &found);
-	OwnerShmemInit(memory, found);
-	CountersShmemInit(found);
-	PreloadShmemInit(found);
-	StoreShmemInit(memory, MemoryTaken(), found);
+	OwnerShmemInit(memory);
+	CountersShmemInit();
+	PreloadShmemInit();
+	StoreShmemInit(memory, MemoryTaken());
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -86,12 +86,12 @@ OwnerShmemSize(Size memory)
 }
 
 void
-OwnerShmemInit(Size memory, bool found)
+OwnerShmemInit(Size memory)
 {
-	bool		ignored;
+	bool		found;
 	char	   *start;
 
-	start = ShmemInitStruct("itemcache owners", OwnerShmemSize(memory), &ignored);
+	start = ShmemInitStruct("itemcache owners", OwnerShmemSize(memory), &found);
 	control = (OwnerControl *) start;
 	OwnerSlots = (Owner *) (start + CACHELINEALIGN(sizeof(OwnerControl)));
 	owner_count = OwnersFor(memory);

@@ -58,7 +58,7 @@ typedef struct Owner
 
 /* Shared memory: bytes wanted for "memory" bytes in all, and the lay-out. */
 extern Size OwnerShmemSize(Size memory);
-extern void OwnerShmemInit(Size memory, bool found);
+extern void OwnerShmemInit(Size memory);
 
 /* How many slots there are, and slot "number" (0 <= number < OwnerCount()). */
 extern int	OwnerCount(void);

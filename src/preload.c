@@ -66,8 +66,10 @@ PreloadShmemSize(void)
 }
 
 void
-PreloadShmemInit(bool found)
+PreloadShmemInit(void)
 {
+	bool		found;
+
 	Preload = ShmemInitStruct("itemcache preload", PreloadShmemSize(), &found);
 	if (!found)
 	{

@@ -10,7 +10,7 @@
 
 /* Shared memory for progress and for the workers' division of labour. */
 extern Size PreloadShmemSize(void);
-extern void PreloadShmemInit(bool found);
+extern void PreloadShmemInit(void);
 
 /* Register the launcher; from _PG_init, under shared_preload_libraries. */
 extern void PreloadRegisterLauncher(void);

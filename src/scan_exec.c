@@ -67,8 +67,6 @@ typedef struct ItemScanState
 	char	   *buffer;			/* the image of the current row */
 	Size		buffer_size;
 	ItemReader *reader;			/* NULL until it is needed */
-	uint64		hits;
-	uint64		misses;
 } ItemScanState;
 
 static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
@@ -371,7 +369,6 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	const Datum *key = &state->keys[state->is_array ? state->position - 1 : 0];
 	ItemAccess	access;
 	Instrumentation *instrument = state->css.ss.ps.instrument;
-	bool		found;
 
 	if (state->is_array && state->position > state->prefetched)
 		PrefetchBatch(state);
@@ -387,18 +384,15 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	if (access.serve && FetchFromCache(state, &access, key, slot))
 	{
 		RelationCount(state->relation, COUNT_HITS, 1);
-		state->hits++;
 		if (instrument)
 			instrument->ntuples2 += 1;
 		return true;
 	}
 	RelationCount(state->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
-	state->misses++;
 	if (instrument)
 		instrument->nfiltered2 += 1;
-	found = FetchFromTable(state, &access, key, slot);
-	return found;
+	return FetchFromTable(state, &access, key, slot);
 }
 
 /* Have the processor fetch what the next lookups of an array will read. */

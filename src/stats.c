@@ -92,8 +92,9 @@ CountersShmemSize(void)
 }
 
 void
-CountersShmemInit(bool found)
+CountersShmemInit(void)
 {
+	bool		found;
 	char	   *memory;
 
 	memory = ShmemInitStruct("itemcache counters", CountersShmemSize(), &found);

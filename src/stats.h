@@ -22,7 +22,7 @@ typedef struct CounterLine
 
 /* (The server has a StatsShmemInit() of its own.) */
 extern Size CountersShmemSize(void);
-extern void CountersShmemInit(bool found);
+extern void CountersShmemInit(void);
 
 /* This backend's line for owner "number" of key "key"; never NULL. */
 extern CounterLine *StatsLine(int number, uint64 key);

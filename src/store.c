@@ -153,10 +153,10 @@ StorePartitionLocks(Size memory)
 }
 
 void
-StoreShmemInit(Size memory, Size taken, bool found)
+StoreShmemInit(Size memory, Size taken)
 {
 	StoreLayout *shared;
-	bool		ignored;
+	bool		found;
 	uint64		max_items;
 
 	StaticAssertStmt(sizeof(pg_atomic_uint64) == sizeof(uint64),
@@ -166,7 +166,7 @@ StoreShmemInit(Size memory, Size taken, bool found)
 					 "partitions begin on cache lines");
 
 	shared = ShmemInitStruct("itemcache store", StoreShmemSize(memory, taken),
-							 &ignored);
+							 &found);
 	partition_locks = &GetNamedLWLockTranche(ITEMCACHE_NAME)[1];
 	if (found)
 	{

@@ -68,12 +68,12 @@ typedef struct StoreStats
 
 /*
  * Shared memory.  StoreShmemSize() is what is left of "memory" after "taken"
- * bytes went to others; StoreShmemInit() lays it out, once for the cluster
- * ("found" false), and attaches.  Neither uses more than that.
+ * bytes went to others; StoreShmemInit() lays it out, once for the cluster,
+ * and attaches.  Neither uses more than that.
  */
 extern Size StoreShmemSize(Size memory, Size taken);
 extern int	StorePartitionLocks(Size memory);
-extern void StoreShmemInit(Size memory, Size taken, bool found);
+extern void StoreShmemInit(Size memory, Size taken);
 
 /* True when shared memory is there, that is, the library was preloaded. */
 extern bool StoreIsAttached(void);
