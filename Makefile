@@ -2,6 +2,7 @@ MODULE_big = itemcache
 OBJS = \
 	src/attach.o \
 	src/callsite.o \
+	src/fetch.o \
 	src/fill.o \
 	src/get.o \
 	src/item.o \
@@ -11,7 +12,8 @@ OBJS = \
 	src/lookup.o \
 	src/owner.o \
 	src/partition.o \
-	src/prefetch.o \
+	src/join_exec.o \
+	src/join_plan.o \
 	src/preload.o \
 	src/preload_worker.o \
 	src/privilege.o \

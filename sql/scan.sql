@@ -38,7 +38,7 @@ BEGIN
 			RETURN NEXT line;
 		ELSIF line !~ '^[A-Z][A-Za-z ]*: ' THEN
 			cached := false;
-		ELSIF cached AND line ~ '^(Key|Filter): ' THEN
+		ELSIF cached AND line ~ '^(Join Type|Items of|Key|Join Filter|Filter): ' THEN
 			RETURN NEXT '  ' || line;
 		END IF;
 	END LOOP;
@@ -363,6 +363,43 @@ FROM unnest(ARRAY[
 	'SELECT i.name FROM (VALUES (1), (2), (2), (NULL), (5000)) v (k) LEFT JOIN items i ON i.id = v.k',
 	'SELECT i.name FROM generate_series(1, 20) k, items i WHERE i.id = k AND i.tag = k % 10 AND k = i.id'
 ]) q, LATERAL compare(q) c;
+
+-- the lookup join: of every kind, with the clauses where they belong
+SELECT q, p FROM unnest(ARRAY[
+	'SELECT i.name FROM orders o JOIN items i ON i.id = o.item',
+	'SELECT i.* FROM orders o JOIN items i ON i.id = o.item WHERE i.tag > o.a AND i.price < 2 AND o.id < 50',
+	'SELECT o.id, upper(i.name) FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag = 3 AND o.a < 9 WHERE coalesce(i.tag, o.a) < 7',
+	'SELECT o.id FROM orders o WHERE EXISTS (SELECT FROM items i WHERE i.id = o.item AND i.tag > o.a)',
+	'SELECT o.id FROM orders o WHERE NOT EXISTS (SELECT FROM items i WHERE i.id = o.item AND i.tag > o.a)',
+	'SELECT o.id, p.n, p.b || i.name FROM orders o JOIN items i ON i.id = o.item JOIN pairs p ON p.a = i.tag AND p.b = o.b',
+	'SELECT o.b, p.n FROM orders o JOIN pairs p ON p.a = 3 AND p.b = o.b',
+	'SELECT x.id, j.name FROM pairs p, LATERAL (SELECT o.id, o.item FROM orders o WHERE o.a = p.a OFFSET 0) x JOIN items j ON j.id = x.item WHERE p.n < 40',
+	'SELECT a.name, b.name FROM items a JOIN items b ON b.id = a.tag'
+]) q, LATERAL (SELECT array_to_string(array_agg(p), E'\n') AS p FROM plan(q) p) p;
+-- columns of the key's operators, of the join's and of the result, in any order and more than once
+SELECT q, (c).same, (c).nrows, (c).hits > 0 AS hits
+FROM unnest(ARRAY[
+	'SELECT o.b, i.price, o.b, i.id, i.price, o.item FROM orders o JOIN items i ON i.id = o.item',
+	'SELECT i.wide, o.b FROM orders o LEFT JOIN items i ON i.id = o.item',
+	'SELECT o, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag <> o.a',
+	'SELECT o.ctid, i.name FROM orders o JOIN items i ON i.id = o.item',
+	'SELECT 1 FROM orders o JOIN items i ON i.id = o.item',
+	'SELECT o.id, i.name FROM orders o LEFT JOIN items i ON i.id = o.item WHERE i.tag > (SELECT count(*) FROM pairs p WHERE p.n = i.tag)',
+	'SELECT x.id, j.name FROM pairs p, LATERAL (SELECT o.id, o.item, p.n FROM orders o WHERE o.a = p.a OFFSET 0) x JOIN items j ON j.id = x.item AND j.tag > x.n',
+	'SELECT x.id, (SELECT count(j.name) FROM orders o JOIN items j ON j.id = o.item AND j.tag > x.tag WHERE o.a = x.tag) FROM items x WHERE x.id < 100',
+	'SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY a, id LIMIT 70) o JOIN items i ON i.id = o.item LIMIT 65'
+]) q, LATERAL compare(q) c;
+-- rows come in the outer rows' order, however many are asked for
+SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 5;
+-- as a cursor, with what happens meanwhile not seen
+BEGIN;
+DECLARE joined CURSOR FOR SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item;
+FETCH 2 FROM joined;
+UPDATE items SET name = 'new' WHERE id = 9;
+FETCH 2 FROM joined;
+ROLLBACK;
+EXPLAIN (COSTS OFF)
+SELECT o.id, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 5 WHERE o.id <= 20;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 -- a better plan is not displaced: ranges, an index-only scan
@@ -642,6 +679,7 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_memoize = off;
 RESET enable_seqscan;
+EXPLAIN (COSTS OFF) SELECT count(i.name), sum(i.price) FROM big b JOIN items i ON i.id = b.k;
 SELECT same, nrows FROM compare('SELECT count(i.name), sum(i.price) FROM big b JOIN items i ON i.id = b.k');
 SELECT same, nrows FROM compare('SELECT b.id, i.name FROM big b LEFT JOIN items i ON i.id = b.k + 500');
 -- hits and misses are summed over the workers
@@ -690,6 +728,12 @@ SELECT n->>'Relation Name' AS relation, n->>'Custom Plan Provider' AS provider, 
 	   n->>'Filter' AS filter, n->>'Cache Hits' AS hits, n->>'Cache Misses' AS misses,
 	   (n->>'Actual Rows')::numeric::int AS rows, (n->>'Rows Removed by Filter')::numeric::int AS removed
 FROM analyze_json('SELECT name FROM items WHERE id IN (42, 5000) AND tag > 0') n;
+SET enable_hashjoin = off;
+SELECT n->>'Items of' AS items, n->>'Join Type' AS type, n->>'Key' AS key, n->>'Join Filter' AS filter,
+	   n->>'Batch Size' AS batch, n->>'Cache Hits' AS hits, n->>'Cache Misses' AS misses,
+	   (n->>'Actual Rows')::numeric::int AS rows
+FROM analyze_json('SELECT o.b, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 5') n;
+RESET enable_hashjoin;
 CREATE FUNCTION explain_lines(query text) RETURNS SETOF text LANGUAGE plpgsql AS
 $$
 DECLARE

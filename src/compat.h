@@ -128,6 +128,15 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 									  (child)->top_parent_relids)
 #endif
 
+/* 18 asks whether the relation is to be written. */
+#if PG_VERSION_NUM >= 180000
+#define OpenScannedRelation(estate, rti) \
+	ExecGetRangeTableRelation((estate), (rti), false)
+#else
+#define OpenScannedRelation(estate, rti) \
+	ExecGetRangeTableRelation((estate), (rti))
+#endif
+
 /* 18 split commands/explain.h. */
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000

@@ -248,6 +248,82 @@ KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
 }
 
 bool
+ColumnsHaveKey(const ItemShape *shape, const Datum *values, const bool *isnull,
+			   const Datum *key)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+
+		if (isnull[column->attno - 1] ||
+			!ImageEquals(column, values[column->attno - 1], key[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * As heap_deform_tuple(), but never looks at a byte that is not there.  (The
+ * image is whole, so it needs no more care than that: its values are neither
+ * out of line nor compressed.)
+ */
+Size
+FormColumns(const ItemShape *shape, HeapTupleHeader image, Size size,
+			int natts, Datum *values, bool *isnull)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	int			nstored = Min(HeapTupleHeaderGetNatts(image), natts);
+	bool		hasnull = (image->t_infomask & HEAP_HASNULL) != 0;
+	char	   *data = (char *) image;
+	Size		off = image->t_hoff;
+
+	if (off > size)
+		return 0;
+	for (int i = 0; i < nstored; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		isnull[i] = hasnull && att_isnull(i, image->t_bits);
+		if (isnull[i])
+		{
+			values[i] = (Datum) 0;
+			continue;
+		}
+		if (att->attlen > 0)
+		{
+			off = att_align_nominal(off, att->attalign);
+			if (off + att->attlen > size)
+				return 0;
+			values[i] = fetchatt(att, data + off);
+			off += att->attlen;
+			continue;
+		}
+
+		/* the length comes first, or the end is marked */
+		if (off >= size)
+			return 0;
+		off = att_align_pointer(off, att->attalign, att->attlen, data + off);
+		if (att->attlen == -1)
+		{
+			if (off >= size ||
+				(!VARATT_IS_1B(data + off) && off + VARHDRSZ > size))
+				return 0;
+		}
+		else if (off >= size || memchr(data + off, '\0', size - off) == NULL)
+			return 0;
+		values[i] = PointerGetDatum(data + off);
+		off = att_addlength_pointer(off, att->attlen, data + off);
+		if (off > size)
+			return 0;
+	}
+
+	/* columns added since, which the row does not have */
+	for (int i = nstored; i < natts; i++)
+		values[i] = getmissingattr(tupdesc, i + 1, &isnull[i]);
+	return off;
+}
+
+bool
 ImageHasKey(const ItemShape *shape, HeapTupleHeader image, const Datum *key)
 {
 	HeapTupleData tuple;

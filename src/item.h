@@ -84,4 +84,16 @@ extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
 extern bool ImageHasKey(const ItemShape *shape, HeapTupleHeader image,
 						const Datum *key);
 
+/*
+ * Form the first "natts" columns of an image (of "shape") of which the first
+ * "size" bytes are at hand, its header included: values point into it.  Returns
+ * how many bytes that took, or 0 if it takes more.
+ */
+extern Size FormColumns(const ItemShape *shape, HeapTupleHeader image, Size size,
+						int natts, Datum *values, bool *isnull);
+
+/* Is "key" bytewise the key of these columns, up to the key's last? */
+extern bool ColumnsHaveKey(const ItemShape *shape, const Datum *values,
+						   const bool *isnull, const Datum *key);
+
 #endif							/* ITEMCACHE_ITEM_H */

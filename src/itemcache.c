@@ -20,9 +20,9 @@
 
 #include "fmgr.h"
 #include "itemcache.h"
+#include "join.h"
 #include "miscadmin.h"
 #include "owner.h"
-#include "prefetch.h"
 #include "preload.h"
 #include "privilege.h"
 #include "scan.h"
@@ -72,7 +72,7 @@ _PG_init(void)
 	PrivilegesInit();
 	WriteInit();
 	ScanInit();
-	PrefetchInit();
+	JoinInit();
 	PreloadRegisterLauncher();
 }
 

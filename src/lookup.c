@@ -25,6 +25,9 @@
 #include "store.h"
 #include "visibility.h"
 
+/* Bytes of an item to ask the processor for; it follows longer ones itself. */
+#define PREFETCH_SIZE	320
+
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results);
@@ -121,19 +124,17 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 
 	if (served)
 	{
+		uint64		wanted[LOOKUP_BATCH];
+		int			nwanted = 0;
+
 		for (int i = 0; i < nkeys; i++)
 		{
-			if (keys[i] == NULL)
-				continue;
-			hashes[i] = KeyHash(relation->shape, relation->key, keys[i]);
-			if (nkeys > 1)
-				StorePrefetchSlots(hashes[i]);
-		}
-		for (int i = 0; i < nkeys && nkeys > 1; i++)
-		{
 			if (keys[i] != NULL)
-				StorePrefetchItem(hashes[i]);
+				wanted[nwanted++] = hashes[i] =
+					KeyHash(relation->shape, relation->key, keys[i]);
 		}
+		if (nwanted > 1)
+			StorePrefetch(nwanted, wanted, PREFETCH_SIZE);
 	}
 	BeginItemAccess(access, relation, snapshot);
 
@@ -172,7 +173,7 @@ FetchItem(const ItemAccess *access, uint64 hash, const Datum *key)
 	StoreItem	item;
 	HeapTupleHeader image;
 
-	if (!StoreFind(hash, access->epoch, &item) ||
+	if (!StoreFind(hash, access->epoch, PREFETCH_SIZE, &item) ||
 		!ItemIsVisible(access, &item))
 		return NULL;
 

@@ -32,14 +32,20 @@ extern void ScanInit(void);
 
 /*
  * Of a path: is it one of ours; does it look up an array of keys; and the
- * key's values, one for each of its columns.
+ * index clauses that make the key, one for each of its columns.
  */
 extern bool IsScanPath(const Path *path);
 extern bool ScanPathHasArray(const CustomPath *path);
-extern List *ScanPathValues(const CustomPath *path);
+extern List *ScanPathClauses(const CustomPath *path);
 
-/* What a lookup costs when the processor has been told ahead, of what else. */
-#define PREFETCHED_COST_FACTOR	0.5
+/*
+ * Of such index clauses: the key's values; the comparisons with them; and what
+ * else there is to check of "clauses", the RestrictInfos of a scan, in their
+ * order.
+ */
+extern List *ScanKeyValues(List *indexclauses);
+extern List *ScanKeyComparisons(List *indexclauses);
+extern List *ScanQual(List *indexclauses, List *clauses);
 
 /* scan_exec.c: make the node's state (CustomScanMethods). */
 extern Node *CreateItemScanState(CustomScan *plan);

@@ -352,12 +352,18 @@ ScanPathHasArray(const CustomPath *path)
 }
 
 List *
-ScanPathValues(const CustomPath *path)
+ScanPathClauses(const CustomPath *path)
+{
+	return path->custom_private;
+}
+
+List *
+ScanKeyValues(List *indexclauses)
 {
 	List	   *values = NIL;
 	ListCell   *lc;
 
-	foreach(lc, path->custom_private)
+	foreach(lc, indexclauses)
 	{
 		bool		is_array;
 
@@ -366,28 +372,51 @@ ScanPathValues(const CustomPath *path)
 	return values;
 }
 
+List *
+ScanKeyComparisons(List *indexclauses)
+{
+	List	   *comparisons = NIL;
+	ListCell   *lc;
+
+	foreach(lc, indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, lc);
+
+		comparisons = lappend(comparisons,
+							  linitial_node(RestrictInfo, clause->indexquals)->clause);
+	}
+	return comparisons;
+}
+
 static Plan *
 PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 			 List *tlist, List *clauses, List *custom_plans)
 {
 	CustomScan *plan = makeNode(CustomScan);
-	List	   *indexclauses = best_path->custom_private;
-	List	   *values = NIL;
-	List	   *comparisons = NIL;
+	List	   *indexclauses = ScanPathClauses(best_path);
+	List	   *qual = ScanQual(indexclauses, clauses);
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = qual;
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = best_path->flags;
+	plan->custom_exprs = list_concat(ScanKeyValues(indexclauses),
+									 ScanKeyComparisons(indexclauses));
+	plan->custom_private = list_make3_int(list_length(indexclauses),
+										  ScanPathHasArray(best_path),
+										  LastColumnUsed(root, rel, qual));
+	plan->methods = &ItemScanMethods;
+	return &plan->scan.plan;
+}
+
+/* As create_indexscan_plan(): all but what the key says already. */
+List *
+ScanQual(List *indexclauses, List *clauses)
+{
+	List	   *comparisons = ScanKeyComparisons(indexclauses);
 	List	   *qual = NIL;
-	bool		is_array = false;
 	ListCell   *lc;
 
-	foreach(lc, indexclauses)
-	{
-		const IndexClause *clause = lfirst(lc);
-		RestrictInfo *comparison = linitial(clause->indexquals);
-
-		values = lappend(values, KeyValue(clause, &is_array));
-		comparisons = lappend(comparisons, comparison->clause);
-	}
-
-	/* as create_indexscan_plan(): all but what the key says already */
 	foreach(lc, clauses)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
@@ -400,16 +429,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 			continue;
 		qual = lappend(qual, rinfo->clause);
 	}
-
-	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = qual;
-	plan->scan.scanrelid = rel->relid;
-	plan->flags = best_path->flags;
-	plan->custom_exprs = list_concat(values, comparisons);
-	plan->custom_private = list_make3_int(list_length(indexclauses), is_array,
-										  LastColumnUsed(root, rel, qual));
-	plan->methods = &ItemScanMethods;
-	return &plan->scan.plan;
+	return qual;
 }
 
 /* The planner may still add placeholders' expressions to what is evaluated. */

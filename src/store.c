@@ -90,9 +90,6 @@
 #define SWEEP_PER_PUT		64
 #define SWEEP_PER_ROUND		1024
 
-/* How many bytes StorePrefetchItem() asks for. */
-#define PREFETCH_BYTES		384
-
 #if defined(__GNUC__) || defined(__clang__)
 #define prefetch(address)	__builtin_prefetch(address)
 #else
@@ -216,31 +213,55 @@ StorePrefetchSlots(uint64 hash)
 	prefetch(partition);
 }
 
-void
-StorePrefetchItem(uint64 hash)
+/* The cache lines of an entry's header and of so many bytes of its payload. */
+static inline void
+PrefetchEntry(const StoreEntry *entry, Size nbytes)
 {
-	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		bits = HashBits(hash);
-	uint32		number = FirstBucket(bits);
-	StoreBucket *bucket = BucketAt(partition, number);
-	uint32		matches = MatchTag(bucket, TagOf(bits));
-	uint64		word;
-	char	   *entry;
+	const char *end = (const char *) (entry + 1) + nbytes;
 
-	if (matches == 0)
+	for (const char *line = (const char *) TYPEALIGN_DOWN(64, entry); line < end;
+		 line += 64)
+		prefetch(line);
+}
+
+/*
+ * In three loops as tight as can be: what takes time is to look up page
+ * tables, and the processor does that for as many addresses at once as come
+ * within some hundred instructions.
+ */
+void
+StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes)
+{
+	const StoreEntry *entries[STORE_PREFETCH_MAX];
+	int			nentries = 0;
+
+	Assert(nhashes <= STORE_PREFETCH_MAX);
+	for (int i = 0; i < nhashes; i++)
+		StorePrefetchSlots(hashes[i]);
+	for (int i = 0; i < nhashes; i++)
 	{
-		prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
-		return;
-	}
+		StorePartition *partition = PartitionAt(PartitionNumber(hashes[i]));
+		uint64		bits = HashBits(hashes[i]);
+		uint32		number = FirstBucket(bits);
+		StoreBucket *bucket = BucketAt(partition, number);
+		uint32		matches = MatchTag(bucket, TagOf(bits));
+		uint64		word;
 
-	word = pg_atomic_read_u64(&bucket->slots[pg_rightmost_one_pos32(matches)]);
-	entry = (char *) EntryAt(partition, SlotRing(word), SlotPosition(word));
-	for (int line = 0; line < PREFETCH_BYTES; line += 64)
-		prefetch(entry + line);
+		if (matches == 0)
+		{
+			prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
+			continue;
+		}
+		word = pg_atomic_read_u64(&bucket->slots[pg_rightmost_one_pos32(matches)]);
+		entries[nentries++] = EntryAt(partition, SlotRing(word),
+									  SlotPosition(word));
+	}
+	for (int i = 0; i < nentries; i++)
+		PrefetchEntry(entries[i], nbytes);
 }
 
 bool
-StoreFind(uint64 hash, uint64 epoch, StoreItem *item)
+StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreItem *item)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
@@ -268,10 +289,7 @@ StoreFind(uint64 hash, uint64 epoch, StoreItem *item)
 				continue;
 
 			/* what StoreCopy() will want, while we wait for the header */
-			prefetch((char *) entry + 64);
-			prefetch((char *) entry + 128);
-			prefetch((char *) entry + 192);
-			prefetch((char *) entry + 256);
+			PrefetchEntry(entry, nbytes);
 
 			pg_read_barrier();
 			header = *entry;

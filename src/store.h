@@ -11,9 +11,8 @@
  *
  * Readers take no lock.  A lookup is
  *
- *		StorePrefetchSlots(hash);			-- optional, some time before
- *		StorePrefetchItem(hash);			-- optional, some time before
- *		if (StoreFind(hash, epoch, &item) &&
+ *		StorePrefetch(1, &hash, nbytes);	-- optional, some time before
+ *		if (StoreFind(hash, epoch, nbytes, &item) &&
  *			... rule 1 on item.xid, item.committed ... &&
  *			StoreCopy(&item, buffer, nbytes))
  *			... and only now are the bytes known to be the item's ...
@@ -78,14 +77,22 @@ extern void StoreShmemInit(Size memory, Size taken);
 /* True when shared memory is there, that is, the library was preloaded. */
 extern bool StoreIsAttached(void);
 
+/*
+ * Have the processor fetch what StoreFind() reads first for a hash; or all
+ * that it and StoreCopy() will read for some hashes, at most
+ * STORE_PREFETCH_MAX.  Here and below, "nbytes" is what the caller is going to
+ * copy of the payload.
+ */
+#define STORE_PREFETCH_MAX	64
+
 extern void StorePrefetchSlots(uint64 hash);
-extern void StorePrefetchItem(uint64 hash);
+extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes);
 
 /*
  * Look for an item of "hash" under "epoch".  On true, *item describes it as
  * it was at that moment (its header has been verified against the tail).
  */
-extern bool StoreFind(uint64 hash, uint64 epoch, StoreItem *item);
+extern bool StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreItem *item);
 
 /*
  * Copy the first "nbytes" (at most item->size) of the payload to "dest".

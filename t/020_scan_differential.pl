@@ -84,12 +84,15 @@ $node->safe_psql('postgres', q{
 	ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY even ON secret USING (n % 2 = 0);
 	CREATE ROLE reader;
+	CREATE SEQUENCE joins;
+	GRANT USAGE ON SEQUENCE joins TO reader;
 	GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 
 	-- rows of a query, or its error, under some settings
 	CREATE FUNCTION rows_of(query text, parameters text, settings text[]) RETURNS text[] LANGUAGE plpgsql AS $$
 	DECLARE
 		setting text;
+		line text;
 		result text[];
 	BEGIN
 		FOREACH setting IN ARRAY settings LOOP
@@ -98,6 +101,11 @@ $node->safe_psql('postgres', q{
 		BEGIN
 			EXECUTE 'PREPARE random_query (int, bigint, text, bigint[]) AS SELECT array_agg(q::text ORDER BY q::text) FROM (' || query || ') q';
 			EXECUTE 'EXECUTE random_query ' || parameters INTO result;
+			FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) EXECUTE random_query ' || parameters LOOP
+				IF line ~ 'ItemCache Join' THEN
+					PERFORM nextval('joins');
+				END IF;
+			END LOOP;
 		EXCEPTION WHEN query_canceled THEN
 			result := ARRAY['timeout'];
 		WHEN OTHERS THEN
@@ -347,8 +355,10 @@ while ($done < $queries && @differences < 5)
 is(join("\n", @differences), '', "no difference in $done queries") or diag("seed $seed");
 cmp_ok($errors, '<', $done / 5, "most queries have no error ($errors have)");
 my ($hits, $lookups) = split /\|/, $node->safe_psql('postgres', 'SELECT hits, hits + misses + bypasses FROM itemcache.stats');
-diag("$done queries, $errors of them errors; $lookups lookups, $hits hits");
+my $joins = $node->safe_psql('postgres', 'SELECT last_value FROM joins');
+diag("$done queries, $errors of them errors; $lookups lookups, $hits hits; $joins lookup joins");
 cmp_ok($hits, '>', $done, 'the cache was used');
+cmp_ok($joins, '>', $done / 10, 'lookup joins were planned');
 unlike(log_from($node), qr/PANIC|TRAP|terminated by signal/, 'no crash');
 $node->stop;
 

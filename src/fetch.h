@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * fetch.h
+ *	  The columns of one item after another, for a node of the executor: from
+ *	  the cache, else from the table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_FETCH_H
+#define ITEMCACHE_FETCH_H
+
+#include "keyarg.h"
+#include "nodes/execnodes.h"
+#include "read.h"
+
+typedef struct ItemFetcher
+{
+	ItemRelation *relation;
+	/* the rest is private */
+	PlanState  *ps;				/* the node: its snapshot, memory, counts */
+	int			nkeys;			/* columns of the key */
+	Oid		   *keytypes;		/* types of the values that are made keys */
+	int			natts;			/* columns to form */
+	uint64		shape_id;		/* that the converters were made for */
+	ColumnConverter *converters;
+	char	   *buffer;			/* the image of the current item */
+	Size		buffer_size;
+	Size		prefix;			/* bytes of an image that mostly are enough */
+	ItemReader *reader;			/* NULL until it is needed */
+} ItemFetcher;
+
+/*
+ * For node "ps", which is beginning, and has the relation locked.  Keys will
+ * be of "nkeys" values of these types (not copied), for each of which
+ * PrepareComparison() succeeded when the plan was made; the first "natts"
+ * columns will be wanted.  Memory is the executor state's.
+ */
+extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
+						 int nkeys, Oid *keytypes, int natts);
+extern void EndFetcher(ItemFetcher *fetcher);
+
+/*
+ * Accept invalidations, and be ready for the relation as it is.  To be called
+ * in each call of the node before anything below.  Raises an error if the
+ * plan does not fit the relation (any more).
+ */
+extern void RefreshFetcher(ItemFetcher *fetcher);
+
+/*
+ * A value of key column "i" from one of its keytype, not NULL; false if no row
+ * can have it.  What it is made of is allocated in the current memory context.
+ */
+extern bool MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key);
+
+/* Hash of a key, for the next two. */
+extern uint64 HashFetchKey(ItemFetcher *fetcher, const Datum *key);
+
+/*
+ * Have the processor fetch items that will be looked up, all at once: not
+ * more than LOOKUP_BATCH of them.
+ */
+extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
+						  const uint64 *hashes);
+
+/*
+ * Look a key up, with all checks.  False if the snapshot sees no such row.
+ * Values that are not by value point into memory that is the fetcher's until
+ * its next call.
+ */
+extern bool FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
+						 Datum *values, bool *isnull, ItemPointer tid);
+
+/* EXPLAIN ANALYZE: what was fetched from the cache, and what was not. */
+extern void ExplainCacheUse(PlanState *ps, ExplainState *es);
+
+#endif							/* ITEMCACHE_FETCH_H */

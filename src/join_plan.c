@@ -1,0 +1,453 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_plan.c
+ *	  Planning the lookup join.
+ *
+ * It is offered where a nested loop over one of our scans (scan_plan.c) would
+ * be, and is made from that nested loop's path: its cost (with lookups that do
+ * not wait for memory), its parameters, and which clauses are applied where.
+ * So what it joins is what the nested loop would, and it wins where that would
+ * if its lookups were that cheap.
+ *
+ * The clauses end up in two places.  An item joins a row if it passes the
+ * clauses of its own table, those that the nested loop would have moved into
+ * the inner scan, and the join's own.  What was joined, or for an outer join
+ * was not, then has to pass the others.
+ *
+ * May call: scan, keyarg, relation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "itemcache.h"
+#include "join.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/lsyscache.h"
+
+/* Below that many outer rows, the plain nested loop is as good. */
+#define MIN_OUTER_ROWS	4
+
+/* What a lookup costs when its memory has been asked for ahead, of what else. */
+#define BATCHED_COST_FACTOR	0.5
+
+/* A path's custom_private; the clauses are RestrictInfos. */
+typedef enum JoinPathPrivate
+{
+	PATH_NUMBERS,				/* integers: the join's type, the inner relid */
+	PATH_INDEXCLAUSES,			/* that the key is made of */
+	PATH_INNER_CLAUSES,			/* of the inner scan, these included */
+	PATH_JOIN_CLAUSES			/* of the join */
+} JoinPathPrivate;
+
+static set_join_pathlist_hook_type PreviousSetJoinPathlistHook = NULL;
+
+static void SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel,
+							RelOptInfo *outerrel, RelOptInfo *innerrel,
+							JoinType jointype, JoinPathExtraData *extra);
+static bool MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel,
+						 JoinType jointype, JoinPathExtraData *extra);
+static bool ClausesAreOrdinary(List *clauses);
+static void OfferJoins(PlannerInfo *root, RelOptInfo *joinrel,
+					   RelOptInfo *outerrel, CustomPath *inner,
+					   JoinType jointype, JoinPathExtraData *extra);
+static Path *MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel,
+						  Path *outer, CustomPath *inner, JoinType jointype,
+						  JoinPathExtraData *extra, Relids required_outer);
+static bool IsOuterPath(Path *outer, CustomPath *inner);
+static bool KeyIsInOuterRows(Path *outer, CustomPath *inner);
+static Node *PlainValue(Node *value);
+static Path *MakeBatchedPath(CustomPath *inner);
+static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
+						  CustomPath *best_path, List *tlist,
+						  List *clauses, List *custom_plans);
+static List *OrderClauses(PlannerInfo *root, List *clauses);
+static List *ScanTargetList(RelOptInfo *joinrel, List *exprs);
+static int	OuterColumn(Plan *outer, Var *var);
+static List *ReparameterizeJoinPath(PlannerInfo *root, List *custom_private,
+									RelOptInfo *child_rel);
+
+static const CustomPathMethods ItemJoinPathMethods = {
+	.CustomName = JOIN_NAME,
+	.PlanCustomPath = PlanJoinPath,
+	.ReparameterizeCustomPathByChild = ReparameterizeJoinPath
+};
+
+static const CustomScanMethods ItemJoinMethods = {
+	.CustomName = JOIN_NAME,
+	.CreateCustomScanState = CreateItemJoinState
+};
+
+void
+JoinInit(void)
+{
+	RegisterCustomScanMethods(&ItemJoinMethods);
+	PreviousSetJoinPathlistHook = set_join_pathlist_hook;
+	set_join_pathlist_hook = SetJoinPathlist;
+}
+
+static void
+SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+				RelOptInfo *innerrel, JoinType jointype,
+				JoinPathExtraData *extra)
+{
+	ListCell   *lc;
+
+	if (PreviousSetJoinPathlistHook)
+		PreviousSetJoinPathlistHook(root, joinrel, outerrel, innerrel,
+									jointype, extra);
+
+	if (!itemcache_transparent || !itemcache_enabled || !enable_nestloop)
+		return;
+	foreach(lc, innerrel->pathlist)
+	{
+		CustomPath *inner = lfirst(lc);
+
+		if (IsScanPath((Path *) inner) && !ScanPathHasArray(inner) &&
+			PATH_REQ_OUTER(&inner->path) != NULL &&
+			bms_is_subset(PATH_REQ_OUTER(&inner->path), outerrel->relids) &&
+			MayOfferJoin(root, innerrel, jointype, extra) &&
+			ClausesAreOrdinary(inner->path.param_info->ppi_clauses))
+			OfferJoins(root, joinrel, outerrel, inner, jointype, extra);
+	}
+}
+
+/*
+ * Row marks have ways of their own through a join (EvalPlanQual); expressions
+ * of the items' columns that have to be evaluated before an outer join makes
+ * them NULL, and row values, are left to the scan.
+ */
+static bool
+MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel, JoinType jointype,
+			 JoinPathExtraData *extra)
+{
+	ListCell   *lc;
+
+	if (root->rowMarks != NIL || root->placeholder_list != NIL)
+		return false;
+	if (jointype != JOIN_INNER && jointype != JOIN_LEFT &&
+		jointype != JOIN_SEMI && jointype != JOIN_ANTI)
+		return false;
+	foreach(lc, innerrel->reltarget->exprs)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno <= 0)
+			return false;
+	}
+	return ClausesAreOrdinary(extra->restrictlist) &&
+		ClausesAreOrdinary(innerrel->baserestrictinfo);
+}
+
+/* None that is for a gating Result, which knows nothing of us? */
+static bool
+ClausesAreOrdinary(List *clauses)
+{
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		if (lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			return false;
+	}
+	return true;
+}
+
+static void
+OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+		   CustomPath *inner, JoinType jointype, JoinPathExtraData *extra)
+{
+	ListCell   *lc;
+
+	foreach(lc, outerrel->pathlist)
+	{
+		Path	   *outer = lfirst(lc);
+		Relids		required_outer;
+
+		if (!IsOuterPath(outer, inner))
+			continue;
+
+		/* as try_nestloop_path(), but for joins of stars */
+		required_outer = calc_nestloop_required_outer(outerrel->relids,
+													  PATH_REQ_OUTER(outer),
+													  inner->path.parent->relids,
+													  PATH_REQ_OUTER(&inner->path));
+		if (required_outer != NULL &&
+			!bms_overlap(required_outer, extra->param_source_rels))
+			continue;
+		add_path(joinrel, MakeJoinPath(root, joinrel, outer, inner, jointype,
+									   extra, required_outer));
+	}
+
+	if (!joinrel->consider_parallel || !inner->path.parallel_safe)
+		return;
+	foreach(lc, outerrel->partial_pathlist)
+	{
+		Path	   *outer = lfirst(lc);
+
+		if (IsOuterPath(outer, inner))
+			add_partial_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
+												   jointype, extra, NULL));
+	}
+}
+
+static Path *
+MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
+			 CustomPath *inner, JoinType jointype, JoinPathExtraData *extra,
+			 Relids required_outer)
+{
+	CustomPath *path = makeNode(CustomPath);
+	Path	   *batched = MakeBatchedPath(inner);
+	JoinCostWorkspace workspace;
+	NestPath   *loop;
+
+	initial_cost_nestloop(root, &workspace, jointype, outer, batched, extra);
+	loop = create_nestloop_path(root, joinrel, jointype, &workspace, extra,
+								outer, batched, extra->restrictlist,
+								build_join_pathkeys(root, joinrel, jointype,
+													outer->pathkeys),
+								required_outer);
+	path->path = loop->jpath.path;
+	path->path.type = T_CustomPath;
+	path->path.pathtype = T_CustomScan;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->custom_paths = list_make1(outer);
+	path->custom_private =
+		list_make4(list_make2_int(jointype, inner->path.parent->relid),
+				   ScanPathClauses(inner),
+				   list_concat_copy(inner->path.parent->baserestrictinfo,
+									inner->path.param_info->ppi_clauses),
+				   loop->jpath.joinrestrictinfo);
+	path->methods = &ItemJoinPathMethods;
+	return &path->path;
+}
+
+/* Can the rows of a path be looked up, and are there enough of them? */
+static bool
+IsOuterPath(Path *outer, CustomPath *inner)
+{
+	return outer->rows >= MIN_OUTER_ROWS &&
+		!bms_overlap(PATH_REQ_OUTER(outer), inner->path.parent->relids) &&
+		KeyIsInOuterRows(outer, inner);
+}
+
+/*
+ * Are the key's values columns of the outer rows, or constants?  Anything else
+ * would be evaluated for rows that may never be asked for, and could fail.
+ */
+static bool
+KeyIsInOuterRows(Path *outer, CustomPath *inner)
+{
+	ListCell   *lc;
+
+	foreach(lc, ScanKeyValues(ScanPathClauses(inner)))
+	{
+		Node	   *value = PlainValue(lfirst(lc));
+
+		if (IsA(value, Const))
+			continue;
+		if (!IsA(value, Var) ||
+			!list_member(outer->pathtarget->exprs, value))
+			return false;
+	}
+	return true;
+}
+
+static Node *
+PlainValue(Node *value)
+{
+	while (IsA(value, RelabelType))
+		value = (Node *) ((RelabelType *) value)->arg;
+	return value;
+}
+
+/* The inner path, as it costs when its items have been fetched ahead. */
+static Path *
+MakeBatchedPath(CustomPath *inner)
+{
+	CustomPath *path = makeNode(CustomPath);
+
+	memcpy(path, inner, sizeof(CustomPath));
+	path->path.total_cost *= BATCHED_COST_FACTOR;
+	return &path->path;
+}
+
+static Plan *
+PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
+			 List *tlist, List *clauses, List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	Plan	   *outer = linitial(custom_plans);
+	List	   *numbers = list_nth(best_path->custom_private, PATH_NUMBERS);
+	List	   *indexclauses = list_nth(best_path->custom_private, PATH_INDEXCLAUSES);
+	List	   *inner_clauses = list_nth(best_path->custom_private, PATH_INNER_CLAUSES);
+	List	   *join_clauses = list_nth(best_path->custom_private, PATH_JOIN_CLAUSES);
+	JoinType	jointype = linitial_int(numbers);
+	Index		relid = lsecond_int(numbers);
+	List	   *constants = NIL;
+	List	   *keys = NIL;
+	List	   *types = NIL;
+	List	   *comparisons = ScanKeyComparisons(indexclauses);
+	List	   *qual;
+	List	   *joinqual;
+	List	   *otherqual = NIL;
+	List	   *columns = NIL;
+	int			natts = 0;
+	ListCell   *lc;
+
+	foreach(lc, ScanKeyValues(indexclauses))
+	{
+		Node	   *value = lfirst(lc);
+
+		types = lappend_oid(types, exprType(value));
+		if (IsA(PlainValue(value), Var))
+			keys = lappend_int(keys, OuterColumn(outer, (Var *) PlainValue(value)));
+		else
+		{
+			keys = lappend_int(keys, 0);
+			constants = lappend(constants, value);
+		}
+	}
+
+	qual = ScanQual(indexclauses, OrderClauses(root, inner_clauses));
+	join_clauses = OrderClauses(root, join_clauses);
+	if (IS_OUTER_JOIN(jointype))
+		extract_actual_join_clauses(join_clauses, rel->relids, &joinqual,
+									&otherqual);
+	else
+		joinqual = extract_actual_clauses(join_clauses, false);
+	qual = list_concat(qual, joinqual);
+
+	/* a projection may put another target list in the place of this one */
+	plan->custom_scan_tlist =
+		ScanTargetList(rel, list_make4(best_path->path.pathtarget->exprs, qual,
+									   otherqual, comparisons));
+	foreach(lc, plan->custom_scan_tlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (var->varno == relid)
+		{
+			columns = lappend_int(columns, -var->varattno);
+			natts = Max(natts, var->varattno);
+		}
+		else
+			columns = lappend_int(columns, OuterColumn(outer, var));
+	}
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = otherqual;
+	plan->scan.scanrelid = 0;
+	plan->flags = best_path->flags;
+	plan->custom_plans = custom_plans;
+	plan->custom_exprs = list_make3(constants, qual, comparisons);
+	plan->custom_private =
+		list_make4(list_make3_int(jointype,
+								  relid - bms_next_member(rel->relids, -1),
+								  natts),
+				   columns, keys, types);
+	plan->methods = &ItemJoinMethods;
+	return &plan->scan.plan;
+}
+
+/*
+ * As the planner orders the clauses of a node, order_qual_clauses(): first by
+ * security level, where a leakproof clause may be at the lowest, then by cost.
+ */
+static List *
+OrderClauses(PlannerInfo *root, List *clauses)
+{
+	int			n = list_length(clauses);
+	Index	   *levels = palloc(n * sizeof(Index));
+	Cost	   *costs = palloc(n * sizeof(Cost));
+	List	   *ordered = NIL;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		int			i = list_length(ordered);
+		Index		level = rinfo->leakproof ? 0 : rinfo->security_level;
+		QualCost	cost;
+
+		cost_qual_eval_node(&cost, (Node *) rinfo, root);
+		for (; i > 0; i--)
+		{
+			if (levels[i - 1] < level ||
+				(levels[i - 1] == level && costs[i - 1] <= cost.per_tuple))
+				break;
+			levels[i] = levels[i - 1];
+			costs[i] = costs[i - 1];
+		}
+		levels[i] = level;
+		costs[i] = cost.per_tuple;
+		ordered = list_insert_nth(ordered, i, rinfo);
+	}
+	return ordered;
+}
+
+/*
+ * The columns of both sides that expressions are made of.  Where they are from
+ * outside the join, they will be parameters.
+ */
+static List *
+ScanTargetList(RelOptInfo *joinrel, List *exprs)
+{
+	List	   *vars = pull_var_clause((Node *) exprs, 0);
+	List	   *tlist = NIL;
+	ListCell   *lc;
+
+	foreach(lc, vars)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (bms_is_member(var->varno, joinrel->relids) &&
+			tlist_member((Expr *) var, tlist) == NULL)
+			tlist = lappend(tlist,
+							makeTargetEntry((Expr *) copyObject(var),
+											list_length(tlist) + 1, NULL, false));
+	}
+	return tlist;
+}
+
+/* The column of the outer plan that is a variable, whatever could null it. */
+static int
+OuterColumn(Plan *outer, Var *var)
+{
+	ListCell   *lc;
+
+	foreach(lc, outer->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+		Var		   *column = (Var *) entry->expr;
+
+		if (IsA(column, Var) && column->varno == var->varno &&
+			column->varattno == var->varattno)
+			return entry->resno;
+	}
+	elog(ERROR, "column %d of relation %d is not in the outer plan of a join",
+		 var->varattno, var->varno);
+}
+
+/* For partitionwise joins: the clauses speak of the parents' columns. */
+static List *
+ReparameterizeJoinPath(PlannerInfo *root, List *custom_private,
+					   RelOptInfo *child_rel)
+{
+	List	   *result = list_copy(custom_private);
+
+	for (int i = PATH_INDEXCLAUSES; i <= PATH_JOIN_CLAUSES; i++)
+		lfirst(list_nth_cell(result, i)) =
+			AdjustAttrsMultilevel(root, list_nth(result, i), child_rel);
+	return result;
+}
