@@ -282,6 +282,58 @@ threads()
 }
 
 # ---------------------------------------------------------------------------
+# Counting instructions
+# ---------------------------------------------------------------------------
+
+# start_callgrind_server [OPTION_OF_CALLGRIND...] -- OPTION_OF_POSTGRES...
+start_callgrind_server()
+{
+	local options=() tries
+
+	stop_server
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	run rm -rf "$WORK/out/callgrind"
+	run mkdir "$WORK/out/callgrind"
+	set -m
+	# shellcheck disable=SC2024
+	run valgrind --tool=callgrind --callgrind-out-file="$WORK/out/callgrind/%p" "${options[@]}" \
+		"$BINDIR/postgres" -D "$WORK/data" \
+		-c shared_buffers=64MB -c itemcache.memory=64MB -c max_connections=10 "$@" \
+		</dev/null >"$WORK/valgrind.log" 2>&1 &
+	VALGRIND=$!
+	set +m
+	for ((tries = 0; tries < 240; tries++)); do
+		run pg_isready -q && return
+		kill -0 "$VALGRIND" 2>/dev/null || break
+		sleep 0.25
+	done
+	die "$SCENARIO: no server under valgrind" "$(tail -n 20 "$WORK/valgrind.log")"
+}
+
+stop_callgrind_server()
+{
+	run pg_ctl -D "$WORK/data" -w -t 120 -m fast stop >"$WORK/output" 2>&1 ||
+		die "$SCENARIO: the server under valgrind does not stop" "$(cat "$WORK/output")"
+	wait "$VALGRIND"
+	VALGRIND=
+}
+
+# Instructions of all processes whose client was so named, into $VALUE.
+instructions_of()
+{
+	local pid
+
+	VALUE=0
+	for pid in $(sed -n "s/^\([0-9]*\) LOG: .* application_name=$1\$/\1/p" "$WORK/valgrind.log"); do
+		VALUE=$((VALUE + $(sed -n 's/^totals: \([0-9]*\).*/\1/p' "$WORK/out/callgrind/$pid")))
+	done
+}
+
+# ---------------------------------------------------------------------------
 # Judging
 # ---------------------------------------------------------------------------
 

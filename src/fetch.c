@@ -41,16 +41,18 @@ static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 
 void
 BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, int nkeys,
-			 Oid *keytypes, int natts)
+			 const Oid *keytypes, int natts)
 {
-	memset(fetcher, 0, sizeof(ItemFetcher));
 	fetcher->relation = FindItemRelation(relid);
 	ItemRelationIsLockedByPlan(fetcher->relation);
 	fetcher->ps = ps;
 	fetcher->nkeys = nkeys;
-	fetcher->keytypes = keytypes;
+	fetcher->keys = palloc(nkeys * sizeof(FetchKey));
+	for (int i = 0; i < nkeys; i++)
+		fetcher->keys[i].type = keytypes[i];
 	fetcher->natts = natts;
-	fetcher->converters = palloc(nkeys * sizeof(ColumnConverter));
+	fetcher->buffer = (char *) fetcher->space;
+	fetcher->buffer_size = sizeof(fetcher->space);
 	fetcher->prefix = MIN_PREFIX;
 }
 
@@ -79,8 +81,8 @@ FitRelation(ItemFetcher *fetcher)
 		fetcher->natts <= shape->tupdesc->natts;
 
 	for (int i = 0; i < fetcher->nkeys && fits; i++)
-		fits = PrepareComparison(&fetcher->converters[i], shape, i,
-								 fetcher->keytypes[i]);
+		fits = PrepareComparison(&fetcher->keys[i].converter, shape, i,
+								 fetcher->keys[i].type);
 	if (!fits)
 		elog(ERROR, "primary key of table \"%s\" has changed under a plan",
 			 get_rel_name(fetcher->relation->relid));
@@ -94,7 +96,7 @@ FitRelation(ItemFetcher *fetcher)
 bool
 MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
 {
-	return ConvertColumn(&fetcher->converters[i], fetcher->relation->shape, i,
+	return ConvertColumn(&fetcher->keys[i].converter, fetcher->relation->shape, i,
 						 value, key);
 }
 
@@ -184,11 +186,10 @@ CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 static void
 GrowBuffer(ItemFetcher *fetcher, Size size)
 {
-	size = Max(size, 512);
-	if (fetcher->buffer != NULL)
+	if (fetcher->buffer != (char *) fetcher->space)
 		pfree(fetcher->buffer);
-	fetcher->buffer = NULL;
-	fetcher->buffer_size = 0;
+	fetcher->buffer = (char *) fetcher->space;
+	fetcher->buffer_size = sizeof(fetcher->space);
 	fetcher->buffer = MemoryContextAlloc(fetcher->ps->state->es_query_cxt, size);
 	fetcher->buffer_size = size;
 }

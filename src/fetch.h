@@ -13,30 +13,40 @@
 #include "nodes/execnodes.h"
 #include "read.h"
 
+/* How values are made one column of the key. */
+typedef struct FetchKey
+{
+	Oid			type;			/* of the values */
+	ColumnConverter converter;
+} FetchKey;
+
+#define FETCH_SPACE		256
+
 typedef struct ItemFetcher
 {
 	ItemRelation *relation;
 	/* the rest is private */
 	PlanState  *ps;				/* the node: its snapshot, memory, counts */
 	int			nkeys;			/* columns of the key */
-	Oid		   *keytypes;		/* types of the values that are made keys */
+	FetchKey   *keys;
 	int			natts;			/* columns to form */
 	uint64		shape_id;		/* that the converters were made for */
-	ColumnConverter *converters;
 	char	   *buffer;			/* the image of the current item */
 	Size		buffer_size;
+	uint64		space[FETCH_SPACE / sizeof(uint64)];	/* a buffer for small ones */
 	Size		prefix;			/* bytes of an image that mostly are enough */
 	ItemReader *reader;			/* NULL until it is needed */
 } ItemFetcher;
 
 /*
- * For node "ps", which is beginning, and has the relation locked.  Keys will
- * be of "nkeys" values of these types (not copied), for each of which
- * PrepareComparison() succeeded when the plan was made; the first "natts"
- * columns will be wanted.  Memory is the executor state's.
+ * For node "ps", which is beginning, and has the relation locked; *fetcher is
+ * zero.  Keys will
+ * be of "nkeys" values of these types, for each of which PrepareComparison()
+ * succeeded when the plan was made; the first "natts" columns will be wanted.
+ * Memory is the executor state's.
  */
 extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
-						 int nkeys, Oid *keytypes, int natts);
+						 int nkeys, const Oid *keytypes, int natts);
 extern void EndFetcher(ItemFetcher *fetcher);
 
 /*

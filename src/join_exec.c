@@ -156,7 +156,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *numbers = list_nth(plan->custom_private, JOIN_NUMBERS);
 	List	   *types = list_nth(plan->custom_private, JOIN_KEY_TYPES);
-	Oid		   *keytypes;
+	Oid			keytypes[INDEX_MAX_KEYS];
 	Relation	rel;
 	ListCell   *lc;
 	int			i = 0;
@@ -179,7 +179,6 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	rel = OpenScannedRelation(estate, state->rti);
 	FindColumns(state, plan);
 	MakeRows(state, RelationGetNumberOfAttributes(rel));
-	keytypes = palloc(state->nkeys * sizeof(Oid));
 	foreach(lc, types)
 		keytypes[i++] = lfirst_oid(lc);
 	BeginFetcher(&state->fetcher, &node->ss.ps,

@@ -127,9 +127,12 @@ RelcacheCallback(Datum arg, Oid relid)
 ItemRelation *
 FindItemRelation(Oid relid)
 {
+	static ItemRelation *last = NULL;
 	ItemRelation *relation;
 	bool		found;
 
+	if (last != NULL && last->relid == relid)
+		return last;
 	relation = hash_search(Relations, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -138,6 +141,7 @@ FindItemRelation(Oid relid)
 		relation->key = RelationOwnerKey(MyDatabaseId, relid);
 		relation->owner = OWNER_NONE;
 	}
+	last = relation;
 	return relation;
 }
 

@@ -15,17 +15,30 @@
 #define SCAN_NAME	"ItemCache"
 
 /*
- * A plan's custom_private is a list of integers, these; its custom_exprs are
- * the key's values, one for each column in the key's order, and then the
- * clauses they were taken from, for EXPLAIN.
+ * A plan's custom_private is a list of lists:
+ *
+ *		SCAN_NUMBERS	integers: ScanNumbers below
+ *		SCAN_ATTNOS		the columns of the key, in its order
+ *		SCAN_OPERATORS	OIDs of the operators that compare them, for EXPLAIN
+ *		SCAN_COLUMNS	the columns of the custom_scan_tlist, if there is one;
+ *						then it is the target list, and the scan forms no other
+ *						columns
+ *
+ * and its custom_exprs are the values that the key's columns are compared with.
  */
 typedef enum ScanPrivate
 {
-	SCAN_NKEYS,					/* key columns */
-	SCAN_ARRAY,					/* 1: the value of the one column is an array */
-	SCAN_NATTS,					/* columns up to the last one used */
-	SCAN_PRIVATE
+	SCAN_NUMBERS,
+	SCAN_ATTNOS,
+	SCAN_OPERATORS,
+	SCAN_COLUMNS
 } ScanPrivate;
+
+typedef enum ScanNumbers
+{
+	SCAN_ARRAY,					/* 1: the value of the one column is an array */
+	SCAN_NATTS					/* columns up to the last one used */
+} ScanNumbers;
 
 /* Install the planner's hook and the node's methods. */
 extern void ScanInit(void);

@@ -22,6 +22,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fetch.h"
 #include "lookup.h"
@@ -41,7 +42,9 @@ typedef struct ItemScanState
 	CustomScanState css;
 	ItemFetcher fetcher;
 	int			nkeys;			/* key columns */
-	List	   *values;			/* ExprStates of the key's values */
+	List	   *values;			/* what they are compared with */
+	ExprState **valuestates;	/* NULL, or NULL for some: not needed (yet) */
+	List	   *columns;		/* of the table that the scan slot has; NIL: all */
 
 	int			nlookups;		/* -1: not evaluated yet */
 	int			position;		/* 0: before the first; nlookups + 1: after */
@@ -64,7 +67,13 @@ static bool RecheckItem(ItemScanState *state, TupleTableSlot *slot);
 static void EvaluateArray(ItemScanState *state);
 static int	CompareKeys(const void *a, const void *b, void *arg);
 static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
+static bool FetchRow(ItemScanState *state, const Datum *key,
+					 TupleTableSlot *slot);
 static bool EvaluateKey(ItemScanState *state, Datum *key);
+static Datum EvaluateValue(ItemScanState *state, int i, bool *isnull);
+static bool NeedsNoState(const Expr *value);
+static void InitValue(ItemScanState *state, int i);
+static Expr *KeyComparison(CustomScan *plan, Oid relid, int i);
 static void PrefetchBatch(ItemScanState *state);
 
 static const CustomExecMethods ItemScanExecMethods = {
@@ -97,18 +106,20 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 {
 	ItemScanState *state = (ItemScanState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	List	   *numbers = list_nth(plan->custom_private, SCAN_NUMBERS);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	Oid		   *types;
+	Oid			types[INDEX_MAX_KEYS];
 
-	state->nkeys = list_nth_int(plan->custom_private, SCAN_NKEYS);
-	state->is_array = list_nth_int(plan->custom_private, SCAN_ARRAY) != 0;
+	state->nkeys = list_length(plan->custom_exprs);
+	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
 	state->nlookups = -1;
-	types = palloc(state->nkeys * sizeof(Oid));
+	state->values = plan->custom_exprs;
 	for (int i = 0; i < state->nkeys; i++)
 	{
-		Expr	   *value = list_nth(plan->custom_exprs, i);
+		Expr	   *value = list_nth(state->values, i);
 
-		state->values = lappend(state->values, ExecInitExpr(value, &node->ss.ps));
+		if (!NeedsNoState(value))
+			InitValue(state, i);
 		types[i] = exprType((Node *) value);
 	}
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -123,16 +134,26 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	}
 	BeginFetcher(&state->fetcher, &node->ss.ps,
 				 RelationGetRelid(node->ss.ss_currentRelation), state->nkeys,
-				 types, list_nth_int(plan->custom_private, SCAN_NATTS));
+				 types, list_nth_int(numbers, SCAN_NATTS));
 
-	/* columns that are not formed are not looked at, but might be copied */
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	/* of the whole row, columns that are not looked at might be copied */
 	slot->tts_tableOid = state->fetcher.relation->relid;
+	state->columns = list_nth(plan->custom_private, SCAN_COLUMNS);
+	if (state->columns == NIL)
+		memset(slot->tts_isnull, true,
+			   slot->tts_tupleDescriptor->natts * sizeof(bool));
 }
 
+/* Mostly there is nothing to check and nothing to project. */
 static TupleTableSlot *
 ExecItemScan(CustomScanState *node)
 {
+	if (node->ss.ps.qual == NULL && node->ss.ps.ps_ProjInfo == NULL &&
+		node->ss.ps.state->es_epq_active == NULL)
+	{
+		ResetExprContext(node->ss.ps.ps_ExprContext);
+		return NextItem((ItemScanState *) node);
+	}
 	return ExecScan(&node->ss, (ExecScanAccessMtd) NextItem,
 					(ExecScanRecheckMtd) RecheckItem);
 }
@@ -153,18 +174,12 @@ ReScanItemScan(CustomScanState *node)
 	ExecScanReScan(&node->ss);
 }
 
-/* A row of an EvalPlanQual recheck: is its key still among ours? */
+/* Tables whose rows EvalPlanQual could check anew are not scanned by us. */
 static bool
 RecheckItem(ItemScanState *state, TupleTableSlot *slot)
 {
-	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
-	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	List	   *comparisons = list_copy_tail(plan->custom_exprs, state->nkeys);
-	ExprState  *qual;
-
-	econtext->ecxt_scantuple = slot;
-	qual = ExecInitQual(comparisons, &state->css.ss.ps);
-	return ExecQualAndReset(qual, econtext);
+	elog(ERROR, "item scan cannot recheck a row");
+	return false;
 }
 
 static TupleTableSlot *
@@ -175,7 +190,6 @@ NextItem(ItemScanState *state)
 		ScanDirectionIsBackward(state->css.ss.ps.state->es_direction);
 
 	ExecClearTuple(slot);
-	RefreshFetcher(&state->fetcher);
 	if (state->nlookups < 0)
 	{
 		state->nlookups = 1;
@@ -214,10 +228,13 @@ EvaluateArray(ItemScanState *state)
 	bool		typbyval;
 	char		typalign;
 
+	RefreshFetcher(&state->fetcher);
 	state->nlookups = 0;
 	state->prefetched = 0;
 	MemoryContextReset(state->keycontext);
-	value = ExecEvalExprSwitchContext(linitial(state->values), econtext, &isnull);
+	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	value = EvaluateValue(state, 0, &isnull);
+	MemoryContextSwitchTo(oldcontext);
 	if (isnull)
 		return;
 
@@ -270,10 +287,10 @@ CompareKeys(const void *a, const void *b, void *arg)
 static bool
 FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
-	ItemFetcher *fetcher = &state->fetcher;
 	Datum		made[INDEX_MAX_KEYS];
 	const Datum *key = made;
 
+	RefreshFetcher(&state->fetcher);
 	if (state->is_array)
 	{
 		if (state->position > state->prefetched)
@@ -283,10 +300,35 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	else if (!EvaluateKey(state, made))
 		return false;
 
-	if (!FetchColumns(fetcher, key, HashFetchKey(fetcher, key),
-					  slot->tts_values, slot->tts_isnull, &slot->tts_tid))
+	if (!FetchRow(state, key, slot))
 		return false;
 	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+static bool
+FetchRow(ItemScanState *state, const Datum *key, TupleTableSlot *slot)
+{
+	ItemFetcher *fetcher = &state->fetcher;
+	uint64		hash = HashFetchKey(fetcher, key);
+	Datum		values[MaxHeapAttributeNumber];
+	bool		isnull[MaxHeapAttributeNumber];
+	ListCell   *lc;
+	int			i = 0;
+
+	if (state->columns == NIL)
+		return FetchColumns(fetcher, key, hash, slot->tts_values,
+							slot->tts_isnull, &slot->tts_tid);
+
+	if (!FetchColumns(fetcher, key, hash, values, isnull, &slot->tts_tid))
+		return false;
+	foreach(lc, state->columns)
+	{
+		AttrNumber	attno = lfirst_int(lc);
+
+		slot->tts_values[i] = values[attno - 1];
+		slot->tts_isnull[i++] = isnull[attno - 1];
+	}
 	return true;
 }
 
@@ -301,13 +343,63 @@ EvaluateKey(ItemScanState *state, Datum *key)
 	for (int i = 0; i < state->nkeys && exists; i++)
 	{
 		bool		isnull;
-		Datum		value = ExecEvalExpr(list_nth(state->values, i), econtext,
-										 &isnull);
+		Datum		value = EvaluateValue(state, i, &isnull);
 
 		exists = !isnull && MakeFetchKey(&state->fetcher, i, value, &key[i]);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return exists;
+}
+
+/*
+ * Constants and the caller's parameters, which most values are, are taken as
+ * they are: to make an expression state ready takes longer than the lookup.
+ */
+static Datum
+EvaluateValue(ItemScanState *state, int i, bool *isnull)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	Expr	   *value = list_nth(state->values, i);
+
+	if (IsA(value, Const))
+	{
+		*isnull = ((Const *) value)->constisnull;
+		return ((Const *) value)->constvalue;
+	}
+	if (state->valuestates == NULL || state->valuestates[i] == NULL)
+	{
+		Param	   *param = castNode(Param, value);
+		ParamListInfo params = econtext->ecxt_param_list_info;
+
+		if (params != NULL && params->paramFetch == NULL &&
+			param->paramid > 0 && param->paramid <= params->numParams &&
+			params->params[param->paramid - 1].ptype == param->paramtype)
+		{
+			*isnull = params->params[param->paramid - 1].isnull;
+			return params->params[param->paramid - 1].value;
+		}
+		InitValue(state, i);
+	}
+	return ExecEvalExpr(state->valuestates[i], econtext, isnull);
+}
+
+static void
+InitValue(ItemScanState *state, int i)
+{
+	PlanState  *ps = &state->css.ss.ps;
+	MemoryContext oldcontext = MemoryContextSwitchTo(ps->state->es_query_cxt);
+
+	if (state->valuestates == NULL)
+		state->valuestates = palloc0(state->nkeys * sizeof(ExprState *));
+	state->valuestates[i] = ExecInitExpr(list_nth(state->values, i), ps);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static bool
+NeedsNoState(const Expr *value)
+{
+	return IsA(value, Const) ||
+		(IsA(value, Param) && ((const Param *) value)->paramkind == PARAM_EXTERN);
 }
 
 /* Have the processor fetch what the next lookups of an array will read. */
@@ -334,10 +426,12 @@ static void
 ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	int			nkeys = list_nth_int(plan->custom_private, SCAN_NKEYS);
-	List	   *comparisons = list_copy_tail(plan->custom_exprs, nkeys);
+	List	   *comparisons = NIL;
 	List	   *context;
 
+	for (int i = 0; i < list_length(plan->custom_exprs); i++)
+		comparisons = lappend(comparisons,
+							  KeyComparison(plan, RelationGetRelid(node->ss.ss_currentRelation), i));
 	context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan,
 									   ancestors);
 	ExplainPropertyText("Key",
@@ -347,4 +441,39 @@ ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
 										   false),
 						es);
 	ExplainCacheUse(&node->ss.ps, es);
+}
+
+/* The clause that a value of the key was taken from, for people to read. */
+static Expr *
+KeyComparison(CustomScan *plan, Oid relid, int i)
+{
+	Oid			opno = list_nth_oid(list_nth(plan->custom_private, SCAN_OPERATORS), i);
+	AttrNumber	attno = list_nth_int(list_nth(plan->custom_private, SCAN_ATTNOS), i);
+	Expr	   *value = list_nth(plan->custom_exprs, i);
+	Expr	   *column;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Oid			left;
+	Oid			right;
+
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	column = (Expr *) makeVar(plan->scan.scanrelid, attno, type, typmod,
+							  collation, 0);
+	op_input_types(opno, &left, &right);
+	if (left != type && !IsPolymorphicType(left))
+		column = (Expr *) makeRelabelType(column, left, -1, collation,
+										  COERCE_IMPLICIT_CAST);
+	if (list_nth_int(list_nth(plan->custom_private, SCAN_NUMBERS), SCAN_ARRAY))
+	{
+		ScalarArrayOpExpr *any = makeNode(ScalarArrayOpExpr);
+
+		any->opno = opno;
+		any->useOr = true;
+		any->inputcollid = collation;
+		any->args = list_make2(column, value);
+		return (Expr *) any;
+	}
+	return make_opclause(opno, BOOLOID, false, column, value, InvalidOid,
+						 collation);
 }

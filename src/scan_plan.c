@@ -51,6 +51,9 @@
  */
 #define COLD_COST_FACTOR	0.90
 
+/* So many columns are formed without a projection. */
+#define MAX_DIRECT_COLUMNS	4
+
 static set_rel_pathlist_hook_type PreviousSetRelPathlistHook = NULL;
 
 static void SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
@@ -72,6 +75,9 @@ static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist, List *clauses,
 						  List *custom_plans);
 static Node *KeyValue(const IndexClause *clause, bool *is_array);
+static Oid	ComparisonOperator(const Expr *comparison, AttrNumber *attno);
+static List *DirectColumns(List *tlist, AttrNumber natts);
+static bool UsesOnly(List *qual, List *tlist, Index relid);
 static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *qual);
 static List *ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
 									RelOptInfo *child_rel);
@@ -395,18 +401,99 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	CustomScan *plan = makeNode(CustomScan);
 	List	   *indexclauses = ScanPathClauses(best_path);
 	List	   *qual = ScanQual(indexclauses, clauses);
+	List	   *attnos = NIL;
+	List	   *operators = NIL;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ScanKeyComparisons(indexclauses))
+	{
+		AttrNumber	attno;
+
+		operators = lappend_oid(operators, ComparisonOperator(lfirst(lc), &attno));
+		attnos = lappend_int(attnos, attno);
+	}
 
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = qual;
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = best_path->flags;
-	plan->custom_exprs = list_concat(ScanKeyValues(indexclauses),
-									 ScanKeyComparisons(indexclauses));
-	plan->custom_private = list_make3_int(list_length(indexclauses),
-										  ScanPathHasArray(best_path),
-										  LastColumnUsed(root, rel, qual));
+	if (UsesOnly(qual, tlist, rel->relid))
+		columns = DirectColumns(tlist, rel->max_attr);
+	if (columns != NIL)
+	{
+		/* names would only be copied at each execution */
+		plan->custom_scan_tlist = copyObject(tlist);
+		foreach(lc, plan->custom_scan_tlist)
+			lfirst_node(TargetEntry, lc)->resname = NULL;
+	}
+	plan->custom_exprs = ScanKeyValues(indexclauses);
+	plan->custom_private =
+		list_make4(list_make2_int(ScanPathHasArray(best_path),
+								  LastColumnUsed(root, rel, qual)),
+				   attnos, operators, columns);
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
+}
+
+/*
+ * The operator of a key's comparison, and the column that it compares.  Index
+ * clauses have the column on the left.
+ */
+static Oid
+ComparisonOperator(const Expr *comparison, AttrNumber *attno)
+{
+	bool		is_array = IsA(comparison, ScalarArrayOpExpr);
+	List	   *args = is_array ? ((const ScalarArrayOpExpr *) comparison)->args :
+		((const OpExpr *) comparison)->args;
+	Node	   *column = linitial(args);
+
+	while (IsA(column, RelabelType))
+		column = (Node *) ((RelabelType *) column)->arg;
+	*attno = castNode(Var, column)->varattno;
+	return is_array ? ((const ScalarArrayOpExpr *) comparison)->opno :
+		((const OpExpr *) comparison)->opno;
+}
+
+/*
+ * The columns of a target list that the scan can form as it is, without a
+ * projection: if there is nothing but columns in it, each once.  NIL if that
+ * is not so, or not worth it: the row as it is takes no projection either, and
+ * to describe many columns takes longer than to project them.
+ */
+static List *
+DirectColumns(List *tlist, AttrNumber natts)
+{
+	List	   *columns = NIL;
+	bool		is_row = list_length(tlist) == natts;
+	ListCell   *lc;
+
+	if (list_length(tlist) > MAX_DIRECT_COLUMNS)
+		return NIL;
+	foreach(lc, tlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (!IsA(var, Var) || var->varattno <= 0 ||
+			list_member_int(columns, var->varattno))
+			return NIL;
+		columns = lappend_int(columns, var->varattno);
+		if (var->varattno != list_length(columns))
+			is_row = false;
+	}
+	return is_row ? NIL : columns;
+}
+
+/* Are the columns in a qual all in the target list? */
+static bool
+UsesOnly(List *qual, List *tlist, Index relid)
+{
+	Bitmapset  *used = NULL;
+	Bitmapset  *listed = NULL;
+
+	pull_varattnos((Node *) qual, relid, &used);
+	pull_varattnos((Node *) tlist, relid, &listed);
+	return bms_is_subset(used, listed);
 }
 
 /* As create_indexscan_plan(): all but what the key says already. */
