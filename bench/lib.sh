@@ -43,10 +43,23 @@ describe_machine()
 	local model
 
 	model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+	say "== $(run "$BINDIR/postgres" --version | sed 's/^postgres (PostgreSQL)/PostgreSQL/')"
 	say "== ${model:-$(uname -m)}, $(nproc) processors," \
 		"$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GB memory," \
 		"$(uname -s) $(uname -r), $(gcc --version | head -n 1)"
-	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)${QUICK:+; by bench/run --quick}"
+}
+
+# For the plots; as root it can be installed.
+want_gnuplot()
+{
+	command -v gnuplot >/dev/null && return
+	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+		say "== installing gnuplot-nox"
+		apt apt-get -q update && apt apt-get -q -y -o DPkg::Lock::Timeout=300 \
+			install --no-install-recommends gnuplot-nox && return
+	fi
+	say "== no plots: gnuplot is not installed (Debian: gnuplot-nox)"
 }
 
 make_cluster()
@@ -122,6 +135,35 @@ stop_server()
 {
 	[ -z "$SERVER" ] || control stop
 	SERVER=
+}
+
+# first_answer QUERY ANSWER SETTINGS...: starts the server; microseconds until it
+# gives that answer, into $VALUE, and when it was started (microseconds since
+# 1970), into $STARTED.  Polls by itself: pg_ctl looks ten times a second.
+first_answer()
+{
+	local query=$1 answer=$2 options='' setting
+
+	shift 2
+	for setting in "$@"; do
+		options="$options -c $setting"
+	done
+	cat >"$WORK/ready.sh" <<-'SH'
+		start=$(date +%s%N)
+		pg_ctl -D "$1" -l "$2" -W -o "$3" start >/dev/null || exit 1
+		for tries in $(seq 1000); do
+			answer=$(psql -X -q -A -t -c "$4" 2>/dev/null) && break
+			sleep 0.005
+		done
+		[ "$answer" = "$5" ] || exit 1
+		echo "started at $((start / 1000)) us, ready after $((($(date +%s%N) - start) / 1000)) us"
+	SH
+	stop_server
+	SERVER=starting
+	job bash "$WORK/ready.sh" "$WORK/data" "$WORK/server.log" "$options" "$query" "$answer"
+	SERVER=$*
+	VALUE=$(sed -n 's/.* ready after \([0-9]*\) us$/\1/p' "$WORK/output")
+	STARTED=$(sed -n 's/^started at \([0-9]*\) us.*/\1/p' "$WORK/output")
 }
 
 # A command that must succeed; its output goes to $WORK/output.
@@ -270,6 +312,21 @@ transactions()
 	shift
 	job pgbench -n -M prepared -f "$script" "$@"
 	VALUE=$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")
+}
+
+# latencies SCRIPT OPTIONS...: as transactions(), with the median in us into $MEDIAN
+latencies()
+{
+	run rm -rf "$WORK/out/latency"
+	run mkdir "$WORK/out/latency"
+	transactions "$@" -l --log-prefix="$WORK/out/latency/log"
+	MEDIAN=$(cat "$WORK"/out/latency/log* | awk '{ print $3 }' | median)
+}
+
+# The (lower) median of the numbers of standard input.
+median()
+{
+	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
 # Threads of pgbench for so many clients.

@@ -48,16 +48,6 @@ put_scripts()
 	} >"$WORK/${name}_upsert.sql"
 }
 
-# latencies SCRIPT OPTIONS...: as transactions(), with the median in us into $MEDIAN
-latencies()
-{
-	run rm -rf "$WORK/out/latency"
-	run mkdir "$WORK/out/latency"
-	transactions "$@" -l --log-prefix="$WORK/out/latency/log"
-	MEDIAN=$(cat "$WORK"/out/latency/log* | awk '{ print $3 }' | sort -n |
-		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
-}
-
 put_scripts zipf '\set id random_zipfian(1, :rows, 1.1)' '\set nr random(1, 1000000)'
 put_scripts hot '\set id 4711' '\set nr random(1, 1000000)'
 
