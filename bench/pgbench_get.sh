@@ -16,10 +16,10 @@ cat >"$WORK/plain.sql" <<-SQL
 	SELECT name FROM items WHERE id = :id;
 SQL
 
-seconds=$(rounds 10 30)
+seconds=$(rounds 3 30)
 options=(-c 4 -j "$(threads 4)")
 for side in plain get; do
-	transactions "$WORK/$side.sql" "${options[@]}" -T "$(rounds 2 5)"
+	transactions "$WORK/$side.sql" "${options[@]}" -T "$(rounds 1 5)"
 done
 for ((round = 0; round < $(rounds 2 3); round++)); do
 	for side in plain get; do

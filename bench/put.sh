@@ -57,11 +57,11 @@ compare()
 	local scripts=$1 async=$2 round
 
 	begin_values "put_${scripts}_$async"
-	for ((round = -1; round < $(rounds 3 6); round++)); do
+	for ((round = -1; round < $(rounds 2 6); round++)); do
 		for side in upsert put; do
 			export PGOPTIONS=
 			[ $side = upsert ] || PGOPTIONS="-c itemcache.async_put=$async"
-			latencies "$WORK/${scripts}_$side.sql" "${put_options[@]}" -T "$(rounds 3 8)"
+			latencies "$WORK/${scripts}_$side.sql" "${put_options[@]}" -T "$(rounds 2 8)"
 			[ $round -ge 0 ] || continue	# the first only warms
 			add $side "$VALUE" tps
 			add ${side}_latency "$MEDIAN" us
@@ -100,9 +100,9 @@ put_thousand()
 		done
 		say 'COMMIT;'
 	} >"$WORK/many_upsert.sql"
-	for ((round = -1; round < $(rounds 3 6); round++)); do
+	for ((round = -1; round < $(rounds 2 6); round++)); do
 		for side in upsert put; do
-			latencies "$WORK/many_$side.sql" -c 1 -D "rows=$put_rows" -T "$(rounds 4 8)"
+			latencies "$WORK/many_$side.sql" -c 1 -D "rows=$put_rows" -T "$(rounds 2 8)"
 			[ $round -ge 0 ] || continue
 			add $side "$MEDIAN" us
 		done

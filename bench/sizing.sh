@@ -7,6 +7,7 @@
 #	ready		from the server's start to its first answer
 #	preloaded	from the server's start to the end of the preload, by two workers,
 #				the table in the kernel's cache
+#	row			bytes of a row
 #	setting		itemcache.memory, in MB
 #	items		items that are cached when the preload is through
 #	cache, table	a million lookups of random keys in one statement, by get()
@@ -59,12 +60,16 @@ sizing_table()
 		"SELECT itemcache.attach('sizing')" "CHECKPOINT"
 }
 
-# The rule of doc/sizing.md, into $VALUE, in MB: the rows, 48 bytes for each, a
+# The rule of doc/sizing.md for so many rows: 48 bytes for each beside its own, a
 # tenth to spare, and never less than 8 MB.
-recommended_memory()
+recommend_memory()
 {
-	value "SELECT greatest(8, ceil($1 * (avg(pg_column_size(s)) + 48) * 1.1 / 1048576))
+	value "SELECT round(avg(pg_column_size(s)), 1),
+				  greatest(8, ceil($1 * (avg(pg_column_size(s)) + 48) * 1.1 / 1048576))
 		   FROM sizing s WHERE id <= 10000"
+	MEMORY=${VALUE#*|}
+	add row "${VALUE%|*}" bytes
+	add setting "$MEMORY" MB
 }
 
 # Until the table is loaded; the time it ended, in us since 1970, into $VALUE.
@@ -88,15 +93,13 @@ wait_preloaded()
 # measure_size ITEMS
 measure_size()
 {
-	local items=$1 memory settings buffers=$BUFFERS round
+	local items=$1 settings buffers=$BUFFERS round
 
 	sizing_table "$items"
 	begin_values "sizing_$items"
-	recommended_memory "$items"
-	memory=$VALUE
-	add setting "$memory" MB
+	recommend_memory "$items"
 
-	settings="itemcache.memory=${memory}MB itemcache.preload=on"
+	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on"
 	for ((round = 0; round < $(rounds 2 5); round++)); do
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings
@@ -125,7 +128,7 @@ measure_size()
 # items all fit, too, if itemcache.max_items is set as well.
 keep_the_rule()
 {
-	local items=$1 memory
+	local items=$1
 
 	want_server itemcache.memory=8MB
 	sql "DROP TABLE IF EXISTS sizing, sizing_keys" \
@@ -133,11 +136,9 @@ keep_the_rule()
 		"ALTER TABLE sizing ALTER value SET STORAGE EXTERNAL" \
 		"INSERT INTO sizing SELECT i, repeat('x', $2) FROM generate_series(1, $items) i" \
 		"VACUUM ANALYZE sizing" "SELECT itemcache.attach('sizing')"
-	recommended_memory "$items"
-	memory=$VALUE
-	want_server "itemcache.memory=${memory}MB" itemcache.max_items=$((items * 11 / 10))
 	begin_values "rows_$2"
-	add setting "$memory" MB
+	recommend_memory "$items"
+	want_server "itemcache.memory=${MEMORY}MB" itemcache.max_items=$((items * 11 / 10))
 	value "SELECT itemcache.preload('sizing')"
 	add items "$VALUE" items
 	judge_held "$items" "values of $2 bytes, $items items, held"

@@ -20,11 +20,11 @@ want_cached update_attached
 export PGOPTIONS='-c synchronous_commit=off'
 options=(-c 4 -j "$(threads 4)")
 for side in plain attached; do
-	transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 2 5)"
+	transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 1 5)"
 done
-for ((round = 0; round < $(rounds 3 6); round++)); do
+for ((round = 0; round < $(rounds 2 6); round++)); do
 	for side in plain attached; do
-		transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 4 8)"
+		transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 3 8)"
 		add $side "$VALUE" tps
 	done
 done
