@@ -50,16 +50,15 @@ describe_machine()
 	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)${QUICK:+; by bench/run --quick}"
 }
 
-# For the plots; as root it can be installed.
-want_gnuplot()
+# want_program NAME PACKAGE: true if it is there; as root it is installed
+want_program()
 {
-	command -v gnuplot >/dev/null && return
-	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-		say "== installing gnuplot-nox"
-		apt apt-get -q update && apt apt-get -q -y -o DPkg::Lock::Timeout=300 \
-			install --no-install-recommends gnuplot-nox && return
-	fi
-	say "== no plots: gnuplot is not installed (Debian: gnuplot-nox)"
+	command -v "$1" >/dev/null && return
+	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 1
+	say "== installing $2"
+	apt apt-get -q update >"$WORK/output" 2>&1 &&
+		apt apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$2" \
+			>"$WORK/output" 2>&1
 }
 
 make_cluster()

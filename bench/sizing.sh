@@ -77,7 +77,7 @@ wait_preloaded()
 {
 	local tries
 
-	for ((tries = 0; tries < 600; tries++)); do
+	for ((tries = 0; tries < 2000; tries++)); do
 		value "SELECT (extract(epoch FROM finished_at) * 1000000)::bigint, state
 			   FROM itemcache.preload_progress
 			   WHERE relation ~ 'sizing\$' AND finished_at IS NOT NULL"

@@ -54,7 +54,7 @@ $node->start;
 sub blocks_of
 {
 	my ($text) = @_;
-	my (@blocks, $block, $indent, $between, $marked);
+	my (@blocks, $block, $indent, $between);
 	my $line = 0;
 
 	$between = '';
@@ -240,9 +240,11 @@ sub check_shell
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	local $ENV{PGDATABASE} = $database;
-	ok( run([ 'bash', '-c', "cd '$directory' || exit; set -e -o pipefail\n$script" ],
-			'<', \undef, '>', \$out, '2>', \$err, timeout($timeout)),
-		"$name: runs") or diag("$out\n$err");
+	ok( eval {
+			run([ 'bash', '-c', "cd '$directory' || exit; set -e -o pipefail\n$script" ],
+				'<', \undef, '>', \$out, '2>', \$err, timeout($timeout))
+		},
+		"$name: runs") or diag("$out\n$err$@");
 }
 
 #
