@@ -4,7 +4,7 @@
 # the extension and without it: those of pg_plan_query() alone, which callgrind
 # is told to count.
 
-if ! command -v valgrind >/dev/null; then
+if ! want_program valgrind valgrind; then
 	say "planning: skipped: valgrind is not installed"
 	return 0
 fi
