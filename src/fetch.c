@@ -30,7 +30,7 @@
 
 static void FitRelation(ItemFetcher *fetcher);
 static bool FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
-						   const Datum *key, uint64 hash,
+						   const Datum *key, uint64 hash, StoreHint hint,
 						   Datum *values, bool *isnull, ItemPointer tid);
 static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 						const StoreItem *item, Datum *values, bool *isnull);
@@ -107,14 +107,15 @@ HashFetchKey(ItemFetcher *fetcher, const Datum *key)
 }
 
 void
-PrefetchFetch(ItemFetcher *fetcher, int nhashes, const uint64 *hashes)
+PrefetchFetch(ItemFetcher *fetcher, int nhashes, const uint64 *hashes,
+			  StoreHint *hints)
 {
-	StorePrefetch(nhashes, hashes, fetcher->prefix);
+	StorePrefetch(nhashes, hashes, fetcher->prefix, hints);
 }
 
 bool
 FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
-			 Datum *values, bool *isnull, ItemPointer tid)
+			 StoreHint hint, Datum *values, bool *isnull, ItemPointer tid)
 {
 	Instrumentation *instrument = fetcher->ps->instrument;
 	ItemAccess	access;
@@ -124,7 +125,7 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 		access.serve = access.fill = false;
 
 	if (access.serve &&
-		FetchFromCache(fetcher, &access, key, hash, values, isnull, tid))
+		FetchFromCache(fetcher, &access, key, hash, hint, values, isnull, tid))
 	{
 		RelationCount(fetcher->relation, COUNT_HITS, 1);
 		if (instrument)
@@ -140,12 +141,12 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 
 static bool
 FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
-			   const Datum *key, uint64 hash,
+			   const Datum *key, uint64 hash, StoreHint hint,
 			   Datum *values, bool *isnull, ItemPointer tid)
 {
 	StoreItem	item;
 
-	if (!StoreFind(hash, access->epoch, fetcher->prefix, &item) ||
+	if (!StoreFind(hash, access->epoch, fetcher->prefix, hint, &item) ||
 		!ItemIsVisible(access, &item) ||
 		!CopyColumns(fetcher, access, &item, values, isnull) ||
 		!ColumnsHaveKey(access->shape, values, isnull, key))

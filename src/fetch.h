@@ -67,10 +67,10 @@ extern uint64 HashFetchKey(ItemFetcher *fetcher, const Datum *key);
 
 /*
  * Have the processor fetch items that will be looked up, all at once: not
- * more than LOOKUP_BATCH of them.
+ * more than LOOKUP_BATCH of them.  hints[i] is for the lookup of hashes[i].
  */
 extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
-						  const uint64 *hashes);
+						  const uint64 *hashes, StoreHint *hints);
 
 /*
  * Look a key up, with all checks.  False if the snapshot sees no such row.
@@ -78,7 +78,8 @@ extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
  * its next call.
  */
 extern bool FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
-						 Datum *values, bool *isnull, ItemPointer tid);
+						 StoreHint hint, Datum *values, bool *isnull,
+						 ItemPointer tid);
 
 /* EXPLAIN ANALYZE: what was fetched from the cache, and what was not. */
 extern void ExplainCacheUse(PlanState *ps, ExplainState *es);

@@ -63,8 +63,7 @@ typedef struct OuterRow
 	Datum	   *values;			/* of the columns needed */
 	bool	   *isnull;
 	Datum	   *key;
-	bool		has_key;		/* false: no item can have its key */
-	uint64		hash;
+	int			lookup;			/* -1: no item can have the key */
 } OuterRow;
 
 typedef struct ItemJoinState
@@ -95,6 +94,8 @@ typedef struct ItemJoinState
 	int			next;			/* of them, to join */
 	bool		exhausted;
 	OuterRow	rows[LOOKUP_BATCH];
+	uint64		hashes[LOOKUP_BATCH];	/* of their lookups */
+	StoreHint	hints[LOOKUP_BATCH];
 	MemoryContext batchcontext; /* holds what their columns point to */
 
 	/* columns of the current item */
@@ -353,8 +354,7 @@ ReadAhead(ItemJoinState *state)
 	PlanState  *outer = linitial(state->css.custom_ps);
 	Datum		constants[INDEX_MAX_KEYS];
 	bool		constant_nulls[INDEX_MAX_KEYS];
-	uint64		hashes[LOOKUP_BATCH];
-	int			nhashes = 0;
+	int			nlookups = 0;
 	ListCell   *lc;
 	int			i = 0;
 
@@ -382,12 +382,15 @@ ReadAhead(ItemJoinState *state)
 			break;
 		}
 		KeepRow(state, row, slot);
-		row->has_key = MakeRowKey(state, row, constants, constant_nulls);
-		if (row->has_key)
-			hashes[nhashes++] = row->hash = HashFetchKey(&state->fetcher, row->key);
+		row->lookup = -1;
+		if (MakeRowKey(state, row, constants, constant_nulls))
+		{
+			row->lookup = nlookups++;
+			state->hashes[row->lookup] = HashFetchKey(&state->fetcher, row->key);
+		}
 		state->nrows++;
 	}
-	PrefetchFetch(&state->fetcher, nhashes, hashes);
+	PrefetchFetch(&state->fetcher, nlookups, state->hashes, state->hints);
 	state->batch = Min(state->batch * 2, LOOKUP_BATCH);
 	return state->nrows > 0;
 }
@@ -455,9 +458,10 @@ FindMatch(ItemJoinState *state, OuterRow *row)
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 	ItemPointerData tid;
 
-	if (!row->has_key ||
-		!FetchColumns(&state->fetcher, row->key, row->hash, state->values,
-					  state->isnull, &tid))
+	if (row->lookup < 0 ||
+		!FetchColumns(&state->fetcher, row->key, state->hashes[row->lookup],
+					  state->hints[row->lookup], state->values, state->isnull,
+					  &tid))
 		return false;
 	if (state->qual == NULL)
 		return true;

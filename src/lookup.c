@@ -31,13 +31,15 @@
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results);
-static bool LookupOneInStore(ItemRelation *relation, Snapshot snapshot,
-							 const Datum *key, HeapTupleHeader *result);
+static void LookupOne(ItemRelation *relation, Snapshot snapshot, Datum *key,
+					  HeapTupleHeader *result);
+static void ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
+						Datum *const *keys, HeapTupleHeader *results);
 static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
 						  Snapshot snapshot, int nkeys, Datum *const *keys,
 						  HeapTupleHeader *results);
 static HeapTupleHeader FetchItem(const ItemAccess *access, uint64 hash,
-								 const Datum *key);
+								 StoreHint hint, const Datum *key);
 static void LookupInPartitions(ItemRelation *root, Snapshot snapshot,
 							   int nkeys, Datum *const *keys,
 							   HeapTupleHeader *results);
@@ -55,35 +57,33 @@ LookupItems(ItemRelation *relation, Snapshot snapshot, bool read_table,
 		ReadItemsByQuery(relation, nkeys, keys, results);
 		RelationCount(relation, COUNT_BYPASSES, nkeys);
 	}
-	else if (nkeys == 1 && !relation->partitioned &&
-			 LookupOneInStore(relation, snapshot, keys[0], results))
-		;						/* a hit */
 	else if (relation->partitioned)
 		LookupInPartitions(relation, snapshot, nkeys, keys, results);
+	else if (nkeys == 1)
+		LookupOne(relation, snapshot, keys[0], results);
 	else
 		LookupInRelation(relation, snapshot, nkeys, keys, results);
 }
 
-/*
- * The usual case, without the detours of a batch: one key, which is there.
- */
-static bool
-LookupOneInStore(ItemRelation *relation, Snapshot snapshot, const Datum *key,
-				 HeapTupleHeader *result)
+/* The usual case, without the detours of a batch. */
+static void
+LookupOne(ItemRelation *relation, Snapshot snapshot, Datum *key,
+		  HeapTupleHeader *result)
 {
 	ItemAccess	access;
 
+	*result = NULL;
 	if (key == NULL)
-		return false;
+		return;
 	BeginItemAccess(&access, relation, snapshot);
-	if (!access.serve)
-		return false;
-	*result = FetchItem(&access,
-						KeyHash(relation->shape, relation->key, key), key);
-	if (*result == NULL)
-		return false;
-	RelationCount(relation, COUNT_HITS, 1);
-	return true;
+	if (access.serve)
+		*result = FetchItem(&access,
+							KeyHash(relation->shape, relation->key, key), NULL,
+							key);
+	if (*result != NULL)
+		RelationCount(relation, COUNT_HITS, 1);
+	else
+		ReadMissing(&access, 1, 1, &key, result);
 }
 
 static void
@@ -98,14 +98,24 @@ LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
 	if (nmissing == 0)
 		return;
 
-	RelationCount(relation, access.serve ? COUNT_MISSES : COUNT_BYPASSES,
-				  nmissing);
 	for (int i = 0; i < nkeys; i++)
 		missing[i] = results[i] == NULL ? keys[i] : NULL;
-	if (RelationIsReadByIndex(relation, snapshot))
-		ReadItemsByIndex(&access, nkeys, missing, results);
+	ReadMissing(&access, nkeys, nmissing, missing, results);
+}
+
+/* Read from the table what the cache did not have: keys[i] is NULL if it did. */
+static void
+ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
+			Datum *const *keys, HeapTupleHeader *results)
+{
+	ItemRelation *relation = access->relation;
+
+	RelationCount(relation, access->serve ? COUNT_MISSES : COUNT_BYPASSES,
+				  nmissing);
+	if (RelationIsReadByIndex(relation, access->snapshot))
+		ReadItemsByIndex(access, nkeys, keys, results);
 	else
-		ReadItemsByQuery(relation, nkeys, missing, results);
+		ReadItemsByQuery(relation, nkeys, keys, results);
 }
 
 /*
@@ -118,33 +128,29 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 			  int nkeys, Datum *const *keys, HeapTupleHeader *results)
 {
 	uint64		hashes[LOOKUP_BATCH];
+	StoreHint	hints[LOOKUP_BATCH];
 	bool		served = relation->state == RELATION_SERVED;
+	int			nwanted = 0;
 	int			nhits = 0;
 	int			nmissing = 0;
 
-	if (served)
+	for (int i = 0; i < nkeys && served; i++)
 	{
-		uint64		wanted[LOOKUP_BATCH];
-		int			nwanted = 0;
-
-		for (int i = 0; i < nkeys; i++)
-		{
-			if (keys[i] != NULL)
-				wanted[nwanted++] = hashes[i] =
-					KeyHash(relation->shape, relation->key, keys[i]);
-		}
-		if (nwanted > 1)
-			StorePrefetch(nwanted, wanted, PREFETCH_SIZE);
+		if (keys[i] != NULL)
+			hashes[nwanted++] = KeyHash(relation->shape, relation->key, keys[i]);
 	}
+	if (nwanted > 0)
+		StorePrefetch(nwanted, hashes, PREFETCH_SIZE, hints);
 	BeginItemAccess(access, relation, snapshot);
 
-	for (int i = 0; i < nkeys; i++)
+	for (int i = 0, wanted = 0; i < nkeys; i++)
 	{
 		results[i] = NULL;
 		if (keys[i] == NULL)
 			continue;
 		if (served && access->serve)
-			results[i] = FetchItem(access, hashes[i], keys[i]);
+			results[i] = FetchItem(access, hashes[wanted], hints[wanted], keys[i]);
+		wanted++;
 		if (results[i] != NULL)
 			nhits++;
 		else
@@ -168,12 +174,13 @@ PrefetchItem(const ItemRelation *relation, const Datum *key)
  * compared in the copy.
  */
 static HeapTupleHeader
-FetchItem(const ItemAccess *access, uint64 hash, const Datum *key)
+FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
+		  const Datum *key)
 {
 	StoreItem	item;
 	HeapTupleHeader image;
 
-	if (!StoreFind(hash, access->epoch, PREFETCH_SIZE, &item) ||
+	if (!StoreFind(hash, access->epoch, PREFETCH_SIZE, hint, &item) ||
 		!ItemIsVisible(access, &item))
 		return NULL;
 

@@ -317,10 +317,11 @@ FetchRow(ItemScanState *state, const Datum *key, TupleTableSlot *slot)
 	int			i = 0;
 
 	if (state->columns == NIL)
-		return FetchColumns(fetcher, key, hash, slot->tts_values,
+		return FetchColumns(fetcher, key, hash, NULL, slot->tts_values,
 							slot->tts_isnull, &slot->tts_tid);
 
-	if (!FetchColumns(fetcher, key, hash, values, isnull, &slot->tts_tid))
+	if (!FetchColumns(fetcher, key, hash, NULL, values, isnull,
+					  &slot->tts_tid))
 		return false;
 	foreach(lc, state->columns)
 	{
@@ -408,12 +409,13 @@ PrefetchBatch(ItemScanState *state)
 {
 	ItemFetcher *fetcher = &state->fetcher;
 	uint64		hashes[LOOKUP_BATCH];
+	StoreHint	hints[LOOKUP_BATCH];
 	int			first = state->position - 1;
 	int			n = Min(LOOKUP_BATCH, state->nlookups - first);
 
 	for (int i = 0; i < n; i++)
 		hashes[i] = HashFetchKey(fetcher, &state->keys[first + i]);
-	PrefetchFetch(fetcher, n, hashes);
+	PrefetchFetch(fetcher, n, hashes, hints);
 	state->prefetched = first + n;
 }
 

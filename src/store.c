@@ -230,7 +230,7 @@ PrefetchEntry(const StoreEntry *entry, Size nbytes)
  * within some hundred instructions.
  */
 void
-StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes)
+StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 {
 	const StoreEntry *entries[STORE_PREFETCH_MAX];
 	int			nentries = 0;
@@ -250,9 +250,11 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes)
 		if (matches == 0)
 		{
 			prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
+			hints[i] = NULL;
 			continue;
 		}
-		word = pg_atomic_read_u64(&bucket->slots[pg_rightmost_one_pos32(matches)]);
+		hints[i] = &bucket->slots[pg_rightmost_one_pos32(matches)];
+		word = pg_atomic_read_u64(hints[i]);
 		entries[nentries++] = EntryAt(partition, SlotRing(word),
 									  SlotPosition(word));
 	}
@@ -260,13 +262,59 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes)
 		PrefetchEntry(entries[i], nbytes);
 }
 
+/* Describe the item that a slot points to, if it is the one looked for. */
+static inline bool
+ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits, uint64 epoch,
+		 Size prefetch_size, StoreItem *item)
+{
+	uint64		word = pg_atomic_read_u64(slot);
+	int			ring = SlotRing(word);
+	StoreEntry *entry = EntryAt(partition, ring, SlotPosition(word));
+	StoreEntry	header;
+	uint64		tail;
+	uint64		distance;
+
+	/* it may have changed since its tag was matched */
+	if (SlotTag(word) != TagOf(bits))
+		return false;
+
+	/* what StoreCopy() will want, while we wait for the header */
+	if (prefetch_size > 0)
+		PrefetchEntry(entry, prefetch_size);
+
+	pg_read_barrier();
+	header = *entry;
+	pg_read_barrier();
+	tail = pg_atomic_read_u64(&partition->tail[ring]);
+
+	distance = (word - tail) & SLOT_POSITION_MASK;
+	if (EntryHash(&header) != bits ||
+		header.epoch != epoch ||
+		distance > store_layout.ring_mask[ring])
+		return false;
+
+	item->xid = header.xid;
+	item->committed = (word & SLOT_COMMITTED) != 0;
+	item->size = EntryPayloadSize(&header);
+	item->payload = EntryPayload(entry);
+	item->tail = &partition->tail[ring];
+	item->position = tail + distance;
+	item->slot = slot;
+	item->word = word;
+	return true;
+}
+
 bool
-StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreItem *item)
+StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
+		  StoreItem *item)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
 	uint32		tag = TagOf(bits);
 	uint32		number = FirstBucket(bits);
+
+	if (hint != NULL && ReadSlot(partition, hint, bits, epoch, 0, item))
+		return true;
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -276,41 +324,9 @@ StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreItem *item)
 		number = OtherBucket(number, tag);
 		for (; matches != 0; matches &= matches - 1)
 		{
-			StoreSlot  *slot = &bucket->slots[pg_rightmost_one_pos32(matches)];
-			uint64		word = pg_atomic_read_u64(slot);
-			int			ring = SlotRing(word);
-			StoreEntry *entry = EntryAt(partition, ring, SlotPosition(word));
-			StoreEntry	header;
-			uint64		tail;
-			uint64		distance;
-
-			/* it may have changed since MatchTag() */
-			if (SlotTag(word) != tag)
-				continue;
-
-			/* what StoreCopy() will want, while we wait for the header */
-			PrefetchEntry(entry, nbytes);
-
-			pg_read_barrier();
-			header = *entry;
-			pg_read_barrier();
-			tail = pg_atomic_read_u64(&partition->tail[ring]);
-
-			distance = (word - tail) & SLOT_POSITION_MASK;
-			if (EntryHash(&header) != bits ||
-				header.epoch != epoch ||
-				distance > store_layout.ring_mask[ring])
-				continue;
-
-			item->xid = header.xid;
-			item->committed = (word & SLOT_COMMITTED) != 0;
-			item->size = EntryPayloadSize(&header);
-			item->payload = EntryPayload(entry);
-			item->tail = &partition->tail[ring];
-			item->position = tail + distance;
-			item->slot = slot;
-			item->word = word;
-			return true;
+			if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
+						 bits, epoch, nbytes, item))
+				return true;
 		}
 	}
 	return false;

@@ -11,8 +11,8 @@
  *
  * Readers take no lock.  A lookup is
  *
- *		StorePrefetch(1, &hash, nbytes);	-- optional, some time before
- *		if (StoreFind(hash, epoch, nbytes, &item) &&
+ *		StorePrefetch(1, &hash, nbytes, &hint);	-- optional, some time before
+ *		if (StoreFind(hash, epoch, nbytes, hint, &item) &&
  *			... rule 1 on item.xid, item.committed ... &&
  *			StoreCopy(&item, buffer, nbytes))
  *			... and only now are the bytes known to be the item's ...
@@ -81,18 +81,23 @@ extern bool StoreIsAttached(void);
  * Have the processor fetch what StoreFind() reads first for a hash; or all
  * that it and StoreCopy() will read for some hashes, at most
  * STORE_PREFETCH_MAX.  Here and below, "nbytes" is what the caller is going to
- * copy of the payload.
+ * copy of the payload.  hints[i] is set to where hashes[i] seems to be, for
+ * StoreFind() to look first; it promises nothing.
  */
 #define STORE_PREFETCH_MAX	64
 
+typedef pg_atomic_uint64 *StoreHint;	/* NULL: it may be anywhere */
+
 extern void StorePrefetchSlots(uint64 hash);
-extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes);
+extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
+						  StoreHint *hints);
 
 /*
  * Look for an item of "hash" under "epoch".  On true, *item describes it as
  * it was at that moment (its header has been verified against the tail).
  */
-extern bool StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreItem *item);
+extern bool StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
+					  StoreItem *item);
 
 /*
  * Copy the first "nbytes" (at most item->size) of the payload to "dest".
