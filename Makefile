@@ -26,6 +26,7 @@ OBJS = \
 	src/store_evict.o \
 	src/store_index.o \
 	src/track.o \
+	src/trigger.o \
 	src/views.o \
 	src/visibility.o \
 	src/write.o

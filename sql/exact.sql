@@ -502,7 +502,8 @@ DROP TABLE children, orphans;
 INSERT INTO items SELECT g, 'v' || g FROM generate_series(1, 10) g;
 
 --
--- Triggers of the user's that write the same rows before ours hears of it (A1)
+-- Triggers of the user's that write the same rows before ours hears of it (A1):
+-- by the queue, as then events come out of order; changes.sql has the short way
 --
 CREATE FUNCTION nested() RETURNS trigger LANGUAGE plpgsql AS
 $$
@@ -528,40 +529,55 @@ END
 $$;
 CREATE TRIGGER a_before_ours AFTER INSERT OR UPDATE ON items FOR EACH ROW EXECUTE FUNCTION nested();
 SELECT count(*) FROM helper.check('items', 1, 10);
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 1;
 SELECT * FROM helper.check('items', 1, 10);
 SELECT * FROM helper.check('items', 1, 10);
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 2;
 SELECT * FROM helper.check('items', 1, 10);
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested two' WHERE id = 3;
 SELECT * FROM helper.check('items', 1, 10);
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested key' WHERE id = 4;
 SELECT * FROM helper.check('items', 1, 110);
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested again' WHERE id = 5;
 SELECT * FROM helper.check('items', 1, 10);
+SELECT helper.by_queue();
 INSERT INTO items VALUES (11, 'nested update'), (12, 'nested delete'), (13, 'nested two'), (14, 'nested key'), (15, 'nested again');
 SELECT * FROM helper.check('items', 1, 120);
 SELECT * FROM helper.check('items', 1, 120);
 -- several rows in one statement, each touching another row of it
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested other' WHERE id BETWEEN 7 AND 10;
 SELECT * FROM helper.check('items', 1, 20);
 SELECT * FROM helper.check('items', 1, 20);
+SELECT helper.by_queue();
 INSERT INTO items VALUES (6, 'nested update') ON CONFLICT (id) DO UPDATE SET v = excluded.v;
 SELECT * FROM helper.check('items', 1, 20);
 DROP TRIGGER a_before_ours ON items;
 -- the same from a trigger after ours, and from a deferred one
 CREATE TRIGGER z_after_ours AFTER INSERT OR UPDATE ON items FOR EACH ROW EXECUTE FUNCTION nested();
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 1;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 3;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested again' WHERE id = 5;
 SELECT * FROM helper.check('items', 1, 20);
 DROP TRIGGER z_after_ours ON items;
 CREATE CONSTRAINT TRIGGER a_deferred AFTER INSERT OR UPDATE ON items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nested();
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 1;
 SELECT * FROM helper.check('items', 1, 20);
 BEGIN;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 5;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 6;
+SELECT helper.by_queue();
 UPDATE items SET n = 99 WHERE id = 6;
 COMMIT;
 SELECT * FROM helper.check('items', 1, 20);

@@ -85,6 +85,31 @@ BEGIN
 END
 $$;
 
+--
+-- Have the next statement fire our trigger by the server's queue: which function
+-- it is, by which the executor's short way knows it, is forgotten whenever a
+-- function changes.
+--
+CREATE FUNCTION helper.by_queue() RETURNS void
+LANGUAGE sql VOLATILE AS
+$$
+	ALTER FUNCTION helper.by_queue() COST 100
+$$;
+
+-- how often a statement fired our trigger by the queue
+CREATE FUNCTION helper.fired(statement text) RETURNS bigint
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ' || statement INTO plan;
+	RETURN (SELECT coalesce(sum((t->>'Calls')::numeric), 0)
+			FROM jsonb_array_elements(plan->0->'Triggers') t
+			WHERE t->>'Trigger Name' LIKE 'itemcache%');
+END
+$$;
+
 -- the helper itself: a table that is not attached agrees, and nothing is counted
 CREATE TABLE helper_test (id int PRIMARY KEY, v text);
 INSERT INTO helper_test VALUES (1, 'one'), (2, 'two');

@@ -303,18 +303,27 @@ BEGIN
 END
 $$;
 CREATE TRIGGER a_before AFTER INSERT OR UPDATE ON items_2 FOR EACH ROW EXECUTE FUNCTION nested();
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 14;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 15;
+SELECT helper.by_queue();
 INSERT INTO items VALUES (15, 'nested update');
 SELECT * FROM helper.check('items_2', 10, 20);
 ALTER TRIGGER a_before ON items_2 RENAME TO itemcache_between;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 14;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 15;
+SELECT helper.by_queue();
 INSERT INTO items VALUES (15, 'nested update');
 SELECT * FROM helper.check('items_2', 10, 20);
 ALTER TRIGGER itemcache_between ON items_2 RENAME TO z_after;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested update' WHERE id = 14;
+SELECT helper.by_queue();
 UPDATE items SET v = 'nested delete' WHERE id = 15;
+SELECT helper.by_queue();
 INSERT INTO items VALUES (15, 'nested update');
 SELECT * FROM helper.check('items_2', 10, 20);
 SELECT * FROM helper.check('items_2', 10, 20);

@@ -32,6 +32,7 @@
 #include "storage/shmem.h"
 #include "store.h"
 #include "track.h"
+#include "trigger.h"
 #include "utils/guc.h"
 #include "write.h"
 
@@ -69,6 +70,7 @@ _PG_init(void)
 	PreviousShmemStartupHook = shmem_startup_hook;
 	shmem_startup_hook = SetUpSharedMemory;
 	TrackInit();
+	TriggerInit();
 	PrivilegesInit();
 	WriteInit();
 	ScanInit();

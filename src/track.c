@@ -4,16 +4,16 @@
  *	  Rules 3 and 6: what a transaction writes, and what becomes of it in the
  *	  cache when it commits.
  *
- * The trigger notes, for each key written, the version it was last seen to
+ * TrackRowChange() notes, for each key written, the version it was last seen to
  * leave.  At XACT_EVENT_PRE_COMMIT, which comes after the last user code of
  * the transaction and before anybody can see it, each key's item is replaced
  * by that version or removed.
  *
  *	- A key is noted by its 64-bit hash.  Should two keys of a transaction
  *	  have the same, their events contradict each other as below.
- *	- Trigger events do not come in the order of the changes.  An event for a
- *	  key that is noted counts only if it changed the very version noted (by
- *	  TID); otherwise the key is only to be removed, whatever else comes.
+ *	- We do not hear of changes in their order.  An event for a key that is
+ *	  noted counts only if it changed the very version noted (by TID);
+ *	  otherwise the key is only to be removed, whatever else comes.
  *	- So is a key that was touched by a subtransaction which rolled back.
  *	- A transaction that writes very many keys of a table publishes nothing
  *	  of it, and the table's epoch moves (rows only inserted do not count:
@@ -41,7 +41,6 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
-#include "commands/trigger.h"
 #include "fill.h"
 #include "itemcache.h"
 #include "miscadmin.h"
@@ -156,9 +155,6 @@ static Oid	DroppedDatabase = InvalidOid;
 
 static object_access_hook_type PreviousObjectAccessHook = NULL;
 
-PG_FUNCTION_INFO_V1(itemcache_track);
-
-static void TrackRowChange(TriggerData *trigdata);
 static TrackedRelation *TrackRelation(ItemRelation *relation);
 static TrackedRelation *FindRelation(Oid relid);
 static HTAB *MakeTable(const char *name, Size keysize, Size entrysize);
@@ -206,42 +202,14 @@ TrackInit(void)
 }
 
 /*-------------------------------------------------------------------------
- * The trigger
+ * Row changes
  *-------------------------------------------------------------------------
  */
 
-/*
- * In any form but the one attach() makes, it does nothing (and the table is
- * not served); it never stands in the way of a write.
- */
-Datum
-itemcache_track(PG_FUNCTION_ARGS)
+void
+TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" can only be called as a trigger",
-						"itemcache.track"),
-				 errhint("Attach a table with itemcache.attach().")));
-
-	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) &&
-		!TRIGGER_FIRED_AFTER(trigdata->tg_event))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
-							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
-	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) && StoreIsAttached())
-		TrackRowChange(trigdata);
-	return PointerGetDatum(NULL);
-}
-
-static void
-TrackRowChange(TriggerData *trigdata)
-{
-	ItemRelation *relation = ItemRelationOf(trigdata->tg_relation);
 	const ItemShape *shape = relation->shape;
-	HeapTuple	old = NULL;
-	HeapTuple	new = NULL;
 	uint64		oldhash = 0;
 	uint64		newhash = 0;
 	Datum		key[INDEX_MAX_KEYS];
@@ -256,14 +224,6 @@ TrackRowChange(TriggerData *trigdata)
 		return;
 	}
 
-	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		new = trigdata->tg_trigtuple;
-	else
-	{
-		old = trigdata->tg_trigtuple;
-		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-			new = trigdata->tg_newtuple;
-	}
 	if (old != NULL)
 	{
 		ItemKey(shape, old, key);
