@@ -29,7 +29,8 @@ OBJS = \
 	src/trigger.o \
 	src/views.o \
 	src/visibility.o \
-	src/write.o
+	src/write.o \
+	src/write_plan.o
 
 EXTENSION = itemcache
 DATA = itemcache--1.0.sql

@@ -68,5 +68,15 @@ SELECT (itemcache.get(NULL::parts, ROW(1, 'abc'))).v, (itemcache.get(NULL::parts
 UPDATE parts SET v = 'updated' WHERE k = 'ABC';
 SELECT (itemcache.get(NULL::parts, ROW(1, 'abc'))).v, (itemcache.get(NULL::parts, ROW(1, 'Abc'))).v;
 
+-- put_many: in the order of the key's own comparison, which tells duplicates, too
+CREATE TABLE items (word text COLLATE nocase, lang text COLLATE "C", n int, PRIMARY KEY (lang, word));
+SELECT itemcache.attach('items');
+SELECT itemcache.put_many(ARRAY[ROW('b', 'en', 1), ROW('A', 'fr', 2), ROW('a', 'en', 3), ROW('a', 'EN', 4), ROW('B', 'fr', 5)]::items[]);
+SELECT * FROM items ORDER BY ctid;
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW('a', 'en', 1), ROW('b', 'en', 2), ROW('A', 'en', 3)]::icu.items[])$$);
+SELECT itemcache.put_many(ARRAY[ROW('A', 'en', 30), ROW('B', 'en', 10), ROW('c', 'en', 6)]::items[]);
+SELECT itemcache.put_many(array_agg(i ORDER BY n)) AS unchanged FROM items i;
+SELECT * FROM items ORDER BY lang, word;
+
 SET client_min_messages = warning;
 DROP SCHEMA icu CASCADE;

@@ -176,6 +176,53 @@ SELECT itemcache.put(ROW(1, 1)::renamed);
 SELECT itemcache.put(ROW(11, 1)::renamed);
 SELECT * FROM renamed ORDER BY id;
 
+-- renamed, or moved to another schema, between two puts of a session, while
+-- another table has the old name
+CREATE TABLE moved (id int PRIMARY KEY, n int);
+SELECT itemcache.put(ROW(1, 1)::moved), itemcache.delete(NULL::moved, 7);
+ALTER TABLE moved RENAME TO moved_away;
+CREATE TABLE moved (id int PRIMARY KEY, n int);
+SELECT itemcache.put(ROW(1, 2)::moved_away), itemcache.delete(NULL::moved_away, 7);
+CREATE SCHEMA elsewhere;
+ALTER TABLE moved_away SET SCHEMA elsewhere;
+CREATE TABLE moved_away (id int PRIMARY KEY, n int);
+SELECT itemcache.put(ROW(1, 3)::elsewhere.moved_away);
+ALTER SCHEMA elsewhere RENAME TO elsewhere_else;
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.moved_away (id int PRIMARY KEY, n int);
+SELECT itemcache.put(ROW(1, 4)::elsewhere_else.moved_away), itemcache.put_many(ARRAY[ROW(2, 4)]::elsewhere_else.moved_away[]);
+BEGIN;
+ALTER SCHEMA elsewhere_else RENAME TO elsewhere_now;
+SELECT itemcache.put(ROW(1, 5)::elsewhere_now.moved_away);
+ROLLBACK;
+SELECT itemcache.put(ROW(3, 6)::elsewhere_else.moved_away), itemcache.delete(NULL::elsewhere_else.moved_away, 2);
+SELECT * FROM elsewhere_else.moved_away ORDER BY id;
+SELECT count(*) FROM (TABLE moved UNION ALL TABLE moved_away UNION ALL TABLE elsewhere.moved_away) s;
+SET client_min_messages = warning;
+DROP SCHEMA elsewhere, elsewhere_else CASCADE;
+DROP TABLE moved, moved_away;
+RESET client_min_messages;
+
+-- an error in the middle: of a trigger, in a subtransaction
+CREATE TABLE fragile (id int PRIMARY KEY, n int);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.n < 0 THEN
+		RAISE EXCEPTION 'refused';
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER refuse AFTER INSERT OR UPDATE ON fragile FOR EACH ROW EXECUTE FUNCTION refuse();
+SELECT itemcache.attach('fragile');
+BEGIN;
+SELECT itemcache.put(ROW(1, 1)::fragile);
+SELECT * FROM helper.try($$SELECT itemcache.put(ROW(1, -1)::putting.fragile)$$);
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW(1, 2), ROW(2, 2), ROW(3, -1)]::putting.fragile[])$$);
+SELECT itemcache.put(ROW(2, 1)::fragile);
+COMMIT;
+SELECT * FROM fragile ORDER BY id;
+SELECT * FROM helper.check('fragile', 0, 4);
+
 --
 -- Generated and identity columns
 --
@@ -339,6 +386,17 @@ SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW(7, 'x'), ROW(7, '
 SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW(7, NULL, 'x'), ROW(7, 7, 'x')]::putting.not_the_key[])$$);
 SELECT count(*) FROM items WHERE id >= 60;
 SELECT count(*) FROM numbers;
+CREATE TABLE words (word text, lang text COLLATE "C", n int, PRIMARY KEY (lang, word));
+SELECT itemcache.put_many(ARRAY[ROW('b', 'en', 1), ROW('A', 'fr', 2), ROW('a', 'en', 3), ROW('a', 'EN', 4)]::words[]);
+SELECT * FROM words ORDER BY ctid;	-- written in the order of the keys
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW('a', 'en', 1), ROW('b', 'en', 2), ROW('a', 'en', 3)]::putting.words[])$$);
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW('a', NULL, 1), ROW('a', NULL, 2)]::putting.words[])$$);
+SELECT itemcache.put_many(ARRAY[ROW(NULL, 'x', NULL), ROW(NULL, 'y', NULL), ROW(20, 'z', NULL)]::always[]);
+SELECT v, id < lead(id) OVER (ORDER BY id) AS in_their_order FROM always WHERE v IN ('x', 'y') ORDER BY id;
+SELECT itemcache.put_many(ARRAY(SELECT ROW(g * 7919 % 1000 + 1000, 'many', g)::items FROM generate_series(1, 1000) g));
+SELECT count(*), bool_and(next IS NULL OR next > ctid) AS in_order
+FROM (SELECT ctid, lead(ctid) OVER (ORDER BY id) AS next FROM items WHERE id >= 1000) s;
+DELETE FROM items WHERE id >= 1000;
 
 --
 -- Wrong arguments

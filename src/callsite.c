@@ -43,6 +43,7 @@ static KeptSite KeptSites[KEPT_SITES];
 
 static KeptSite *KeptSiteFor(Oid rowtype, Oid function);
 static void KeepCallSite(const CallSite *site);
+static bool CanBeKept(const CallSite *site);
 static Oid	RowTypeOfArgument(FmgrInfo *flinfo, bool of_array);
 
 CallSite *
@@ -142,7 +143,7 @@ OpenCallSite(CallSite *site)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("primary key of table \"%s\" is not a btree index",
 						get_rel_name(site->relid))));
-	if (first && site->converter != NULL)
+	if (first)
 		KeepCallSite(site);
 	return relation;
 }
@@ -153,34 +154,45 @@ KeptSiteFor(Oid rowtype, Oid function)
 	return &KeptSites[(rowtype ^ (function << 2)) % KEPT_SITES];
 }
 
-/*
- * Keep a copy of a call site, if its keys are read by functions that cannot
- * change nor go away: those of built-in types.
- */
+/* Keep a copy of a call site. */
 static void
 KeepCallSite(const CallSite *site)
 {
 	const ItemShape *shape = site->relation->shape;
 	KeptSite   *kept = KeptSiteFor(shape->rowtype, site->function);
-	Oid			basetype = shape->keys[0].basetypid;
 	CallSite   *copy;
 
-	if (shape->nkeys != 1 || basetype >= FirstGenbkiObjectId)
+	if (!CanBeKept(site))
 		return;
 	if (kept->site != NULL &&
 		(kept->rowtype != shape->rowtype ||
 		 kept->function != site->function || kept->shape_id == shape->id))
 		return;
-	if (site->keytype != basetype && site->keytype != TEXTOID &&
-		(site->keytype != INT8OID ||
-		 (basetype != INT4OID && basetype != INT2OID)))
-		return;
 
 	copy = MemoryContextAlloc(CacheMemoryContext, sizeof(CallSite));
 	*copy = *site;
-	copy->converter = MakeKeyConverter(site->keytype, CacheMemoryContext);
+	if (site->converter != NULL)
+		copy->converter = MakeKeyConverter(site->keytype, CacheMemoryContext);
 	kept->rowtype = shape->rowtype;
 	kept->function = site->function;
 	kept->shape_id = shape->id;
 	kept->site = copy;
+}
+
+/*
+ * Has it no key, or one that is read by functions that cannot change nor go
+ * away: those of built-in types?
+ */
+static bool
+CanBeKept(const CallSite *site)
+{
+	const ItemShape *shape = site->relation->shape;
+	Oid			basetype = shape->keys[0].basetypid;
+
+	if (site->converter == NULL)
+		return true;
+	return shape->nkeys == 1 && basetype < FirstGenbkiObjectId &&
+		(site->keytype == basetype || site->keytype == TEXTOID ||
+		 (site->keytype == INT8OID &&
+		  (basetype == INT4OID || basetype == INT2OID)));
 }

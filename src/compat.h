@@ -137,6 +137,15 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 	ExecGetRangeTableRelation((estate), (rti))
 #endif
 
+/* 18 does without execute_once. */
+#if PG_VERSION_NUM >= 180000
+#define RunExecutor(queryDesc) \
+	ExecutorRun((queryDesc), ForwardScanDirection, 0)
+#else
+#define RunExecutor(queryDesc) \
+	ExecutorRun((queryDesc), ForwardScanDirection, 0, true)
+#endif
+
 /* 18 split commands/explain.h. */
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000

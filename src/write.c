@@ -5,20 +5,15 @@
  *	  transactions that used them.
  *
  * They are the table's own INSERT ... ON CONFLICT DO UPDATE and DELETE, run
- * through a saved plan for each relation, and so have all that these imply:
- * privileges, row-level security, constraints, triggers, partition routing.
- * The cache learns of them as of any other write, by its trigger.
- *
- * A saved plan is made again from its text, by names, when something it
- * depends on changes.  The relation's own name cannot change under the lock
- * that callers hold; its schema's can.  So the names are compared before, and
- * what the plan was made for is looked at after (CheckTarget).
+ * through a saved plan for each relation (write_plan.c), and so have all that
+ * these imply: privileges, row-level security, constraints, triggers, partition
+ * routing.  The cache learns of them as of any other write, by its trigger.
  *
  * itemcache.async_put does not delay anything by itself: it lowers
  * synchronous_commit for the transaction, at commit, if a call that was made
  * under it has not been rolled back.
  *
- * May call: callsite, relation.
+ * May call: callsite, write_plan, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,49 +24,23 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "callsite.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_attribute.h"
-#include "executor/spi.h"
 #include "itemcache.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/syscache.h"
 #include "utils/typcache.h"
 #include "write.h"
+#include "write_plan.h"
 
-/* The statements that are kept for a relation. */
-typedef enum WriteKind
+/* One of many items, with the first column of its key. */
+typedef struct PutItem
 {
-	WRITE_PUT,					/* upsert of one row; identity given, if any */
-	WRITE_PUT_NEW_IDENTITY,		/* identity to be computed */
-	WRITE_PUT_MANY,
-	WRITE_PUT_MANY_NEW_IDENTITY,
-	WRITE_DELETE,
-	FIND_DUPLICATE,				/* a key that put_many() is given twice */
-	WRITE_KINDS
-} WriteKind;
-
-typedef struct WritePlans
-{
-	uint64		shape_id;		/* what they were made for */
-	NameData	relname;
-	NameData	nspname;
-	SPIPlanPtr	plans[WRITE_KINDS];
-	struct WritePlans *next;	/* in Replaced */
-} WritePlans;
-
-/*
- * Plans that others have taken the place of in this transaction.  One may be
- * running: a trigger that it fired may have renamed the table and put again.
- * So they are freed when the transaction ends.
- */
-static WritePlans *Replaced = NULL;
+	HeapTupleHeader item;
+	Datum		key;
+	bool		isnull;
+} PutItem;
 
 /*
  * Lowest nesting level of a call under async_put that has not been rolled
@@ -86,33 +55,12 @@ PG_FUNCTION_INFO_V1(itemcache_delete);
 static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
 static void RefuseItem(const ItemRelation *relation);
 static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
-static void CheckItems(const ItemRelation *relation, ArrayType *items);
-static uint64 ExecuteWrite(ItemRelation *relation, WriteKind kind,
-						   Datum *values, const char *nulls);
-static SPIPlanPtr GetWritePlan(ItemRelation *relation, WriteKind kind);
-static WritePlans *GetWritePlans(ItemRelation *relation);
-static void FreeReplacedPlans(void);
-static void CheckTarget(ItemRelation *relation, SPIPlanPtr plan);
-static void RefuseDuplicates(ItemRelation *relation, Datum array);
-static char *Deparse(const ItemRelation *relation, WriteKind kind,
-					 Oid *argtypes, int *nargs);
-static char *DeparsePut(const ItemRelation *relation, WriteKind kind,
-						Oid *argtypes, int *nargs);
-static void AppendInsert(StringInfo sql, const ItemRelation *relation,
-						 WriteKind kind);
-static void AppendOnConflict(StringInfo sql, const ItemRelation *relation);
-static char *DeparseDelete(const ItemRelation *relation, Oid *argtypes,
-						   int *nargs);
-static char *DeparseFindDuplicate(const ItemRelation *relation, Oid *argtypes,
-								  int *nargs);
-static void AppendKeys(StringInfo sql, const ItemRelation *relation,
-					   const char *qualifier);
-static char *TargetName(const ItemRelation *relation);
-static const char *ColumnName(const ItemRelation *relation, int i);
-static bool IsWritten(const ItemRelation *relation, int i, bool new_identity);
-static bool IsSet(const ItemRelation *relation, int i);
-static bool IsKey(const ItemRelation *relation, int i);
-static int	AlwaysIdentity(const ItemShape *shape);
+static Datum SortItems(ItemRelation *relation, ArrayType *items);
+static int	ComparePutItems(const void *a, const void *b, void *arg);
+static Datum ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item,
+						   int i, bool *isnull);
+static void RefuseDuplicate(const ItemRelation *relation,
+							HeapTupleHeader item);
 static void NoteAsyncWrite(void);
 static void XactCallbackFn(XactEvent event, void *arg);
 static void SubXactCallbackFn(SubXactEvent event, SubTransactionId subid,
@@ -121,6 +69,7 @@ static void SubXactCallbackFn(SubXactEvent event, SubTransactionId subid,
 void
 WriteInit(void)
 {
+	WritePlansInit();
 	RegisterXactCallback(XactCallbackFn, NULL);
 	RegisterSubXactCallback(SubXactCallbackFn, NULL);
 }
@@ -140,7 +89,6 @@ itemcache_put(PG_FUNCTION_ARGS)
 	HeapTupleData tuple;
 	Datum	   *values;
 	bool	   *isnull;
-	char	   *nulls;
 	int			identity;
 	bool		new_identity;
 	int			nargs = 0;
@@ -165,17 +113,17 @@ itemcache_put(PG_FUNCTION_ARGS)
 
 	identity = AlwaysIdentity(shape);
 	new_identity = identity >= 0 && isnull[identity];
-	nulls = palloc(shape->tupdesc->natts);
 	for (int i = 0; i < shape->tupdesc->natts; i++)
 	{
-		if (!IsWritten(relation, i, new_identity))
+		if (!ColumnIsWritten(shape, i, new_identity))
 			continue;
 		values[nargs] = values[i];
-		nulls[nargs++] = isnull[i] ? 'n' : ' ';
+		isnull[nargs++] = isnull[i];
 	}
-	(void) ExecuteWrite(relation,
-						new_identity ? WRITE_PUT_NEW_IDENTITY : WRITE_PUT,
-						values, nulls);
+	(void) ExecutePut(relation,
+					  new_identity ? WRITE_PUT_NEW_IDENTITY : WRITE_PUT,
+					  values, isnull);
+	NoteAsyncWrite();
 	PG_RETURN_VOID();
 }
 
@@ -190,6 +138,7 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 	ItemRelation *relation;
 	ArrayType  *items;
 	Datum		array;
+	bool		isnull = false;
 	uint64		count;
 
 	relation = OpenForItems(site,
@@ -201,13 +150,12 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("items to put must not be null")));
-	CheckItems(relation, items);
-	array = PointerGetDatum(items);
-	RefuseDuplicates(relation, array);
-	count = ExecuteWrite(relation, WRITE_PUT_MANY, &array, NULL);
+	array = SortItems(relation, items);
+	count = ExecutePut(relation, WRITE_PUT_MANY, &array, &isnull);
 	if (AlwaysIdentity(relation->shape) >= 0)
-		count += ExecuteWrite(relation, WRITE_PUT_MANY_NEW_IDENTITY, &array,
-							  NULL);
+		count += ExecutePut(relation, WRITE_PUT_MANY_NEW_IDENTITY, &array,
+							&isnull);
+	NoteAsyncWrite();
 	PG_RETURN_INT64((int64) count);
 }
 
@@ -219,9 +167,11 @@ itemcache_delete(PG_FUNCTION_ARGS)
 	Datum		key[INDEX_MAX_KEYS];
 
 	if (PG_ARGISNULL(1) ||
-		!ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key))
+		!ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key) ||
+		ExecuteDelete(relation, key) == 0)
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(ExecuteWrite(relation, WRITE_DELETE, key, NULL) > 0);
+	NoteAsyncWrite();
+	PG_RETURN_BOOL(true);
 }
 
 /*
@@ -303,19 +253,6 @@ CheckItem(const ItemRelation *relation, HeapTupleHeader item)
 }
 
 static void
-CheckItems(const ItemRelation *relation, ArrayType *items)
-{
-	Datum	   *elements;
-	int			n;
-
-	deconstruct_array(items, relation->shape->rowtype, -1, false,
-					  TYPALIGN_DOUBLE, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-		CheckItem(relation, DatumGetHeapTupleHeader(elements[i]));
-	pfree(elements);
-}
-
-static void
 RefuseItem(const ItemRelation *relation)
 {
 	ereport(ERROR,
@@ -325,403 +262,117 @@ RefuseItem(const ItemRelation *relation)
 			 errdetail("The type of a column was changed after the item was made.")));
 }
 
-/* Returns the number of rows inserted, updated or deleted. */
-static uint64
-ExecuteWrite(ItemRelation *relation, WriteKind kind, Datum *values,
-			 const char *nulls)
-{
-	SPIPlanPtr	plan;
-	uint64		count;
-	int			rc;
-
-	SPI_connect();
-	plan = GetWritePlan(relation, kind);
-	rc = SPI_execute_plan(plan, values, nulls, false, 0);
-	if (rc == SPI_OK_REWRITTEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot delete from table \"%s\" by key",
-						get_rel_name(relation->relid)),
-				 errdetail("A rule on the table does something else instead.")));
-	if (rc != SPI_OK_INSERT && rc != SPI_OK_DELETE)
-		elog(ERROR, "writing table \"%s\" failed: %s",
-			 get_rel_name(relation->relid), SPI_result_code_string(rc));
-	CheckTarget(relation, plan);
-	count = SPI_processed;
-	SPI_finish();
-
-	/* A put that changed nothing has locked the row, and so has to commit. */
-	if (itemcache_async_put && (count > 0 || kind != WRITE_DELETE))
-		NoteAsyncWrite();
-	return count;
-}
-
-/*
- * The statement itself would let a key pass twice as long as the first of the
- * two changes nothing, and which is the first is not defined.
- */
-static void
-RefuseDuplicates(ItemRelation *relation, Datum array)
-{
-	SPI_connect();
-	if (SPI_execute_plan(GetWritePlan(relation, FIND_DUPLICATE), &array, NULL,
-						 true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not compare the items to put into table \"%s\"",
-			 get_rel_name(relation->relid));
-	if (SPI_processed > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("items to put into table \"%s\" have the same key",
-						get_rel_name(relation->relid)),
-				 errdetail("There is more than one with key (%s).",
-						   SPI_getvalue(SPI_tuptable->vals[0],
-										SPI_tuptable->tupdesc, 1))));
-	SPI_finish();
-}
-
 /*-------------------------------------------------------------------------
- * Plans
+ * Many items
  *-------------------------------------------------------------------------
  */
 
-static SPIPlanPtr
-GetWritePlan(ItemRelation *relation, WriteKind kind)
-{
-	WritePlans *plans = GetWritePlans(relation);
-
-	if (plans->plans[kind] == NULL)
-	{
-		Oid		   *argtypes = palloc((relation->shape->tupdesc->natts + 1) * sizeof(Oid));
-		int			nargs = 0;
-		char	   *sql;
-		SPIPlanPtr	plan;
-
-		sql = Deparse(relation, kind, argtypes, &nargs);
-		plan = SPI_prepare_cursor(sql, nargs, argtypes,
-								  CURSOR_OPT_GENERIC_PLAN);
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare a write to table \"%s\": %s",
-				 get_rel_name(relation->relid),
-				 SPI_result_code_string(SPI_result));
-		plans->plans[kind] = plan;
-	}
-	return plans->plans[kind];
-}
-
-/* The relation's plans: new ones, if they were made for another shape or name. */
-static WritePlans *
-GetWritePlans(ItemRelation *relation)
-{
-	WritePlans *plans = relation->writeplans;
-	char	   *relname = get_rel_name(relation->relid);
-	char	   *nspname = get_namespace_name(get_rel_namespace(relation->relid));
-
-	if (plans != NULL &&
-		plans->shape_id == relation->shape->id &&
-		strcmp(NameStr(plans->relname), relname) == 0 &&
-		strcmp(NameStr(plans->nspname), nspname) == 0)
-		return plans;
-
-	plans = MemoryContextAllocZero(TopMemoryContext, sizeof(WritePlans));
-	plans->shape_id = relation->shape->id;
-	namestrcpy(&plans->relname, relname);
-	namestrcpy(&plans->nspname, nspname);
-	if (relation->writeplans != NULL)
-	{
-		relation->writeplans->next = Replaced;
-		Replaced = relation->writeplans;
-	}
-	relation->writeplans = plans;
-	return plans;
-}
-
-static void
-FreeReplacedPlans(void)
-{
-	while (Replaced != NULL)
-	{
-		WritePlans *plans = Replaced;
-
-		Replaced = plans->next;
-		for (int kind = 0; kind < WRITE_KINDS; kind++)
-		{
-			if (plans->plans[kind] != NULL)
-				SPI_freeplan(plans->plans[kind]);
-		}
-		pfree(plans);
-	}
-}
-
-/* Was it our relation that the plan wrote?  If not, undo it. */
-static void
-CheckTarget(ItemRelation *relation, SPIPlanPtr plan)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-
-	if (!list_member_oid(source->relationOids, relation->relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("table \"%s\" was renamed during the write",
-						get_rel_name(relation->relid))));
-}
-
-/*-------------------------------------------------------------------------
- * Statements
- *-------------------------------------------------------------------------
- */
-
-static char *
-Deparse(const ItemRelation *relation, WriteKind kind, Oid *argtypes, int *nargs)
-{
-	switch (kind)
-	{
-		case WRITE_DELETE:
-			return DeparseDelete(relation, argtypes, nargs);
-		case FIND_DUPLICATE:
-			return DeparseFindDuplicate(relation, argtypes, nargs);
-		default:
-			return DeparsePut(relation, kind, argtypes, nargs);
-	}
-}
-
 /*
- * WRITE_PUT:
- *		INSERT INTO t AS item (columns) OVERRIDING SYSTEM VALUE
- *		VALUES ($1, $2 ...)
- *		ON CONFLICT (key) DO UPDATE SET column = excluded.column ...
- *		WHERE ROW(item.column ...)::record *<> ROW(excluded.column ...)::record
- *
- * WRITE_PUT_MANY takes the rows from unnest($1), in the order of their keys,
- * so that two calls cannot lock the same rows in different orders.
+ * The items, checked, in the order of their keys, so that two calls cannot lock
+ * the same rows in different orders.  Two of one key are refused: the statement
+ * would let them pass if the first of the two changes nothing, and which is the
+ * first is not defined.  Keys with a NULL, which may be computed, come last and
+ * are no duplicates.
  */
-static char *
-DeparsePut(const ItemRelation *relation, WriteKind kind, Oid *argtypes,
-		   int *nargs)
+static Datum
+SortItems(ItemRelation *relation, ArrayType *items)
 {
-	const ItemShape *shape = relation->shape;
-	bool		many = kind == WRITE_PUT_MANY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	StringInfoData sql;
+	Datum	   *elements;
+	PutItem    *sorted;
+	int			n;
 
-	initStringInfo(&sql);
-	AppendInsert(&sql, relation, kind);
-	AppendOnConflict(&sql, relation);
-
-	if (many)
-		argtypes[(*nargs)++] = get_array_type(shape->rowtype);
-	else
+	deconstruct_array(items, relation->shape->rowtype, -1, false,
+					  TYPALIGN_DOUBLE, &elements, NULL, &n);
+	sorted = palloc(n * sizeof(PutItem));
+	for (int i = 0; i < n; i++)
 	{
-		for (int i = 0; i < shape->tupdesc->natts; i++)
-		{
-			if (IsWritten(relation, i, kind == WRITE_PUT_NEW_IDENTITY))
-				argtypes[(*nargs)++] = TupleDescAttr(shape->tupdesc, i)->atttypid;
-		}
+		sorted[i].item = DatumGetHeapTupleHeader(elements[i]);
+		CheckItem(relation, sorted[i].item);
+		sorted[i].key = ItemKeyColumn(relation->shape, sorted[i].item, 0,
+									  &sorted[i].isnull);
 	}
-	return sql.data;
-}
-
-static void
-AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
-{
-	const ItemShape *shape = relation->shape;
-	bool		many = kind == WRITE_PUT_MANY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	bool		new_identity = kind == WRITE_PUT_NEW_IDENTITY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	int			identity = AlwaysIdentity(shape);
-	StringInfoData columns;
-	StringInfoData values;
-	int			n = 0;
-
-	initStringInfo(&columns);
-	initStringInfo(&values);
-	for (int i = 0; i < shape->tupdesc->natts; i++)
+	qsort_arg(sorted, n, sizeof(PutItem), ComparePutItems, relation->shape);
+	for (int i = 0; i < n; i++)
 	{
-		const char *separator = n > 0 ? ", " : "";
-
-		if (!IsWritten(relation, i, new_identity))
-			continue;
-		n++;
-		appendStringInfo(&columns, "%s%s", separator, ColumnName(relation, i));
-		if (many)
-			appendStringInfo(&values, "%sr.%s", separator,
-							 ColumnName(relation, i));
-		else
-			appendStringInfo(&values, "%s$%d", separator, n);
+		if (i > 0 &&
+			ComparePutItems(&sorted[i - 1], &sorted[i], relation->shape) == 0)
+			RefuseDuplicate(relation, sorted[i].item);
+		elements[i] = PointerGetDatum(sorted[i].item);
 	}
-
-	appendStringInfo(sql, "INSERT INTO %s AS item ", TargetName(relation));
-	if (n > 0)
-		appendStringInfo(sql, "(%s) ", columns.data);
-	if (identity >= 0 && !new_identity)
-		appendStringInfoString(sql, "OVERRIDING SYSTEM VALUE ");
-	if (!many)
-	{
-		if (n > 0)
-			appendStringInfo(sql, "VALUES (%s)", values.data);
-		else
-			appendStringInfoString(sql, "DEFAULT VALUES");
-		return;
-	}
-	appendStringInfo(sql, "SELECT %s FROM pg_catalog.unnest($1) r", values.data);
-	if (identity >= 0)
-		appendStringInfo(sql, " WHERE r.%s IS %sNULL",
-						 ColumnName(relation, identity),
-						 new_identity ? "" : "NOT ");
-	appendStringInfoString(sql, " ORDER BY ");
-	AppendKeys(sql, relation, "r.");
+	return PointerGetDatum(construct_array(elements, n,
+										   relation->shape->rowtype, -1, false,
+										   TYPALIGN_DOUBLE));
 }
 
-static void
-AppendOnConflict(StringInfo sql, const ItemRelation *relation)
-{
-	const ItemShape *shape = relation->shape;
-	StringInfoData set;
-	StringInfoData old;
-	StringInfoData new;
-
-	appendStringInfoString(sql, " ON CONFLICT (");
-	AppendKeys(sql, relation, "");
-
-	initStringInfo(&set);
-	initStringInfo(&old);
-	initStringInfo(&new);
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		const char *name = ColumnName(relation, i);
-		const char *separator = set.len > 0 ? ", " : "";
-
-		if (!IsSet(relation, i))
-			continue;
-		appendStringInfo(&set, "%s%s = excluded.%s", separator, name, name);
-		appendStringInfo(&old, "%sitem.%s", separator, name);
-		appendStringInfo(&new, "%sexcluded.%s", separator, name);
-	}
-	if (set.len == 0)
-		appendStringInfoString(sql, ") DO NOTHING");
-	else
-		appendStringInfo(sql, ") DO UPDATE SET %s "
-						 "WHERE ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) "
-						 "ROW(%s)::pg_catalog.record",
-						 set.data, old.data, new.data);
-}
-
-static char *
-DeparseDelete(const ItemRelation *relation, Oid *argtypes, int *nargs)
-{
-	const ItemShape *shape = relation->shape;
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "DELETE FROM %s%s item WHERE ",
-					 relation->partitioned ? "" : "ONLY ",
-					 TargetName(relation));
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		const KeyColumn *column = &shape->keys[i];
-
-		argtypes[(*nargs)++] = column->basetypid;
-		if (i > 0)
-			appendStringInfoString(&sql, " AND ");
-		generate_operator_clause(&sql,
-								 psprintf("item.%s",
-										  ColumnName(relation, column->attno - 1)),
-								 column->typid, column->eqop,
-								 psprintf("$%d", i + 1), column->basetypid);
-	}
-	return sql.data;
-}
-
-/* Keys that are not null, and so are given and not to be computed. */
-static char *
-DeparseFindDuplicate(const ItemRelation *relation, Oid *argtypes, int *nargs)
-{
-	const ItemShape *shape = relation->shape;
-	StringInfoData sql;
-
-	argtypes[(*nargs)++] = get_array_type(shape->rowtype);
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT pg_catalog.concat_ws(', ', ");
-	AppendKeys(&sql, relation, "r.");
-	appendStringInfoString(&sql, ") FROM pg_catalog.unnest($1) r WHERE ");
-	for (int i = 0; i < shape->nkeys; i++)
-		appendStringInfo(&sql, "%sr.%s IS NOT NULL", i > 0 ? " AND " : "",
-						 ColumnName(relation, shape->keys[i].attno - 1));
-	appendStringInfoString(&sql, " GROUP BY ");
-	AppendKeys(&sql, relation, "r.");
-	appendStringInfoString(&sql,
-						   " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1");
-	return sql.data;
-}
-
-/* The columns of the key, with commas, each after "qualifier". */
-static void
-AppendKeys(StringInfo sql, const ItemRelation *relation, const char *qualifier)
-{
-	const ItemShape *shape = relation->shape;
-
-	for (int i = 0; i < shape->nkeys; i++)
-		appendStringInfo(sql, "%s%s%s", i > 0 ? ", " : "", qualifier,
-						 ColumnName(relation, shape->keys[i].attno - 1));
-}
-
-static char *
-TargetName(const ItemRelation *relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation->relid)),
-									  get_rel_name(relation->relid));
-}
-
-static const char *
-ColumnName(const ItemRelation *relation, int i)
-{
-	return quote_identifier(NameStr(TupleDescAttr(relation->shape->tupdesc, i)->attname));
-}
-
-/* Is a column in the list of the INSERT? */
-static bool
-IsWritten(const ItemRelation *relation, int i, bool new_identity)
-{
-	Form_pg_attribute att = TupleDescAttr(relation->shape->tupdesc, i);
-
-	return !att->attisdropped && att->attgenerated == '\0' &&
-		!(new_identity && att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS);
-}
-
-/* Is a column set by the UPDATE? */
-static bool
-IsSet(const ItemRelation *relation, int i)
-{
-	Form_pg_attribute att = TupleDescAttr(relation->shape->tupdesc, i);
-
-	return IsWritten(relation, i, false) && !IsKey(relation, i) &&
-		att->attidentity != ATTRIBUTE_IDENTITY_ALWAYS;
-}
-
-static bool
-IsKey(const ItemRelation *relation, int i)
-{
-	for (int k = 0; k < relation->shape->nkeys; k++)
-	{
-		if (relation->shape->keys[k].attno == i + 1)
-			return true;
-	}
-	return false;
-}
-
-/* Index of the GENERATED ALWAYS AS IDENTITY column, or -1. */
 static int
-AlwaysIdentity(const ItemShape *shape)
+ComparePutItems(const void *a, const void *b, void *arg)
 {
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
+	ItemShape  *shape = arg;
+	const PutItem *x = a;
+	const PutItem *y = b;
+	Datum		xkey = x->key;
+	Datum		ykey = y->key;
+	bool		xisnull = x->isnull;
+	bool		yisnull = y->isnull;
 
-		if (!att->attisdropped &&
-			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
-			return i;
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		KeyColumn  *column = &shape->keys[i];
+		int			order;
+
+		if (i > 0)
+		{
+			xkey = ItemKeyColumn(shape, x->item, i, &xisnull);
+			ykey = ItemKeyColumn(shape, y->item, i, &yisnull);
+		}
+		if (xisnull && yisnull)
+			return x->item < y->item ? -1 : 1;	/* as they were given */
+		if (xisnull || yisnull)
+			return xisnull ? 1 : -1;
+		order = DatumGetInt32(FunctionCall2Coll(&column->cmpproc,
+												column->collation,
+												xkey, ykey));
+		if (order != 0)
+			return order;
 	}
-	return -1;
+	return 0;
+}
+
+/* Column "i" of an item's key. */
+static Datum
+ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item, int i,
+			  bool *isnull)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
+	tuple.t_data = item;
+	return heap_getattr(&tuple, shape->keys[i].attno, shape->tupdesc, isnull);
+}
+
+static void
+RefuseDuplicate(const ItemRelation *relation, HeapTupleHeader item)
+{
+	const ItemShape *shape = relation->shape;
+	StringInfoData key;
+
+	initStringInfo(&key);
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		Oid			outproc;
+		bool		isvarlena;
+		bool		isnull;
+		Datum		value = ItemKeyColumn(shape, item, i, &isnull);
+
+		getTypeOutputInfo(shape->keys[i].typid, &outproc, &isvarlena);
+		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "",
+						 OidOutputFunctionCall(outproc, value));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("items to put into table \"%s\" have the same key",
+					get_rel_name(relation->relid)),
+			 errdetail("There is more than one with key (%s).", key.data)));
 }
 
 /*-------------------------------------------------------------------------
@@ -729,11 +380,14 @@ AlwaysIdentity(const ItemShape *shape)
  *-------------------------------------------------------------------------
  */
 
+/* Also of a put that changed nothing: it has locked the row, and so commits. */
 static void
 NoteAsyncWrite(void)
 {
 	int			level = GetCurrentTransactionNestLevel();
 
+	if (!itemcache_async_put)
+		return;
 	if (AsyncLevel == 0 || level < AsyncLevel)
 		AsyncLevel = level;
 }
