@@ -280,6 +280,7 @@ SortItems(ItemRelation *relation, ArrayType *items)
 	Datum	   *elements;
 	PutItem    *sorted;
 	int			n;
+	bool		moved = false;
 
 	deconstruct_array(items, relation->shape->rowtype, -1, false,
 					  TYPALIGN_DOUBLE, &elements, NULL, &n);
@@ -297,8 +298,12 @@ SortItems(ItemRelation *relation, ArrayType *items)
 		if (i > 0 &&
 			ComparePutItems(&sorted[i - 1], &sorted[i], relation->shape) == 0)
 			RefuseDuplicate(relation, sorted[i].item);
+		if (elements[i] != PointerGetDatum(sorted[i].item))
+			moved = true;
 		elements[i] = PointerGetDatum(sorted[i].item);
 	}
+	if (!moved)
+		return PointerGetDatum(items);
 	return PointerGetDatum(construct_array(elements, n,
 										   relation->shape->rowtype, -1, false,
 										   TYPALIGN_DOUBLE));
