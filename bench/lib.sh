@@ -328,6 +328,16 @@ median()
 	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
+# sides ROUND SIDE...: in the order in which this round takes them, every
+# other one backwards
+sides()
+{
+	local round=$1
+
+	shift
+	printf '%s\n' "$@" | if [ $((round % 2)) -eq 0 ]; then cat; else tac; fi
+}
+
 # Threads of pgbench for so many clients.
 threads()
 {

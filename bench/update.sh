@@ -23,7 +23,7 @@ for side in plain attached; do
 	transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 1 5)"
 done
 for ((round = 0; round < $(rounds 2 6); round++)); do
-	for side in plain attached; do
+	for side in $(sides $round plain attached); do
 		transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 3 8)"
 		add $side "$VALUE" tps
 	done
