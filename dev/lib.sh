@@ -30,6 +30,7 @@ MIN_MAJOR=15
 MAX_MAJOR=18
 
 WORK=
+POLICY=
 CHILD=
 AS_USER=()
 RUN_USER=$(id -un)
@@ -93,6 +94,7 @@ cleanup()
 		kill -TERM -- "-$CHILD" 2>/dev/null
 		wait "$CHILD" 2>/dev/null
 	fi
+	[ -z "$POLICY" ] || rm -f "$POLICY"
 	if [ -n "$WORK" ]; then
 		cd /
 		# fast shutdown for postmasters, cancel for the rest; then harder
@@ -217,6 +219,32 @@ find_server()
 	check_server
 }
 
+# What the program's optional_packages(), if it has that, says it can do
+# without: installed as root on Debian, else nobody is asked for it.  The
+# servers among it are not started.
+install_optional()
+{
+	local package missing
+
+	declare -F optional_packages >/dev/null || return 0
+	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 0
+	mapfile -t missing < <(optional_packages)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "== installing packages: ${missing[*]}"
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		POLICY=/usr/sbin/policy-rc.d
+		printf '#!/bin/sh\nexit 101\n' >$POLICY && chmod 755 $POLICY
+	fi
+	apt apt-get -q update >/dev/null || say "$PROGRAM: apt-get update failed"
+	for package in "${missing[@]}"; do
+		apt apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+			install --no-install-recommends "$package" >/dev/null ||
+			say "$PROGRAM: could not install $package"
+	done
+	[ -z "$POLICY" ] || rm -f "$POLICY"
+	POLICY=
+}
+
 apt()
 {
 	DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=l \
@@ -325,6 +353,7 @@ set_up()
 	trap 'exit 143' TERM
 
 	find_server
+	install_optional
 	choose_user
 
 	# socket paths must fit into some 100 bytes
