@@ -19,6 +19,34 @@ rounds()
 	[ -n "$QUICK" ] && say "$1" || say "$2"
 }
 
+# chosen SCENARIO...: is one of them to run?
+chosen()
+{
+	local scenario
+
+	for scenario in "$@"; do
+		case " ${CHOSEN[*]} " in *" $scenario "*) return 0 ;; esac
+	done
+	return 1
+}
+
+# Names of packages that are missing, and without which something is skipped.
+optional_packages()
+{
+	if chosen instructions; then
+		command -v valgrind >/dev/null || say valgrind
+	fi
+	chosen alternatives stale orders restart equal_memory || return 0
+	[ -e /usr/include/postgresql/libpq-fe.h ] || say libpq-dev
+	[ -e /usr/include/hiredis/hiredis.h ] || say libhiredis-dev
+	command -v redis-server >/dev/null || say redis-server
+	command -v memcached >/dev/null || say memcached
+	[ -x /usr/sbin/pgpool ] || say pgpool2
+	[ "$("$PG_CONFIG" --bindir)" != "/usr/lib/postgresql/$MAJOR/bin" ] ||
+		[ -e "/usr/share/postgresql/$MAJOR/extension/pgmemcache.control" ] ||
+		say "postgresql-$MAJOR-pgmemcache"
+}
+
 # ---------------------------------------------------------------------------
 # The server
 # ---------------------------------------------------------------------------
@@ -248,6 +276,22 @@ copy_of_items()
 		"VACUUM (FREEZE, ANALYZE) $1"
 }
 
+# Functions that run a query from the cache, as planned without it, and with
+# index nested loops only.
+make_plan_functions()
+{
+	sql "CREATE OR REPLACE FUNCTION by_cache(query text) RETURNS bigint
+		LANGUAGE plpgsql SET itemcache.transparent = on AS
+		'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'" \
+		"CREATE OR REPLACE FUNCTION by_table(query text) RETURNS bigint
+		LANGUAGE plpgsql SET itemcache.transparent = off AS
+		'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'" \
+		"CREATE OR REPLACE FUNCTION by_index(query text) RETURNS bigint
+		LANGUAGE plpgsql SET itemcache.transparent = off
+		SET enable_hashjoin = off SET enable_mergejoin = off SET enable_memoize = off AS
+		'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'"
+}
+
 # ---------------------------------------------------------------------------
 # Measuring
 # ---------------------------------------------------------------------------
@@ -409,14 +453,13 @@ print_heading()
 	printf '%-42s %-32s %9s %9s %8s %8s\n' "what" "against" "required" "measured" "lowest" "highest"
 }
 
-# report WHAT AGAINST at_least|at_most LIMIT SIDE1 SIDE2 [FACTOR]
-# The figure is the median of SIDE1 by the median of SIDE2 (times FACTOR);
-# lowest and highest are of the rounds.
-report()
+# ratios SIDE1 SIDE2 [FACTOR]: into $RATIOS that of the medians (times FACTOR),
+# and the lowest and highest of the rounds.
+ratios()
 {
-	local what=$1 against=$2 op=$3 limit=$4 side1=$5 side2=$6 factor=${7:-1} figures
+	local factor=${3:-1}
 
-	figures=$(paste "$WORK/values/$side1" "$WORK/values/$side2" |
+	RATIOS=$(paste "$WORK/values/$1" "$WORK/values/$2" |
 		awk -v factor="$factor" '
 			function median(v, n,	i, j, t)
 			{
@@ -438,9 +481,29 @@ report()
 				if (n > 0)
 					printf "%.6f %.6f %.6f", factor * median(a, n) / median(b, n), lowest, highest
 			}')
-	[ -n "$figures" ] || die "$SCENARIO: nothing was measured"
+	[ -n "$RATIOS" ] || die "$SCENARIO: nothing was measured"
+}
+
+# report WHAT AGAINST at_least|at_most LIMIT SIDE1 SIDE2 [FACTOR]
+# The figure is the median of SIDE1 by the median of SIDE2 (times FACTOR).
+report()
+{
+	ratios "$5" "$6" "${7:-1}"
 	# shellcheck disable=SC2086
-	verdict "$what" "$against" "$op" "$limit" $figures
+	verdict "$1" "$2" "$3" "$4" $RATIOS
+}
+
+# versus WHAT AGAINST SIDE1 SIDE2: how many times as fast as AGAINST we are.
+# The sides are speeds, ours first, or times, ours last.  Nothing is required.
+versus()
+{
+	ratios "$3" "$4"
+	# shellcheck disable=SC2086
+	set -- "$1" "$2" $RATIOS
+	printf '%-42s %-32s %9s %9.3f %8.3f %8.3f  %s\n' "$1" "$2" "" "$3" "$4" "$5" "$(awk \
+		-v lowest="$4" -v highest="$5" -v other="$2" 'BEGIN {
+			print (lowest > 1 ? "itemcache is faster" : highest < 1 ? other " is faster" : "no clear difference")
+		}')"
 }
 
 # verdict WHAT AGAINST at_least|at_most LIMIT FIGURE LOWEST HIGHEST

@@ -7,17 +7,8 @@
 want_server itemcache.memory=640MB
 want_cached items
 
-sql "CREATE OR REPLACE FUNCTION by_cache(query text) RETURNS bigint
-	LANGUAGE plpgsql SET itemcache.transparent = on AS
-	'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'" \
-	"CREATE OR REPLACE FUNCTION by_table(query text) RETURNS bigint
-	LANGUAGE plpgsql SET itemcache.transparent = off AS
-	'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'" \
-	"CREATE OR REPLACE FUNCTION by_index(query text) RETURNS bigint
-	LANGUAGE plpgsql SET itemcache.transparent = off
-	SET enable_hashjoin = off SET enable_mergejoin = off SET enable_memoize = off AS
-	'DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END'" \
-	"DROP TABLE IF EXISTS lists" \
+make_plan_functions
+sql "DROP TABLE IF EXISTS lists" \
 	"CREATE TABLE lists AS SELECT array_agg(k) AS a
 	FROM (SELECT k, row_number() OVER () / 100 AS list FROM keys LIMIT 200000) s GROUP BY list" \
 	"ANALYZE lists"
