@@ -24,6 +24,8 @@ value "SELECT current_setting('data_directory') || '/' || pg_relation_filepath(o
 mapfile -t files < <(run sh -c 'ls $0*' "${VALUE%%$'\n'*}"; say "${VALUE##*$'\n'}")
 run sync "${files[@]}"
 
+counters="SELECT hits, misses FROM itemcache.tables WHERE relid = 'items'::regclass"
+
 # Lets the kernel forget these files, until it is stopped or $WORK is gone.
 forget_files()
 {
@@ -39,22 +41,29 @@ forget_files()
 # while that does not count
 cell()
 {
-	local side=$1 buffers=$2 memory=$3 disk_kb
+	local side=$1 buffers=$2 memory=$3 disk_kb before
 
 	shift 3
 	stop_server
 	start_server "shared_buffers=${buffers}MB" "itemcache.memory=${memory}MB" max_connections=20
 	OPTIONS=(--read "SELECT id, 1, name, payload FROM items o WHERE id = \$1")
 	[ "$side" = buffers ] || OPTIONS+=(--setup "SET itemcache.transparent = on")
-	client --keys "$ITEMS" --seconds "$(rounds 4 10)" "$@"
+	client --keys "$ITEMS" --seed 1 --seconds "$(rounds 4 10)" "$@"
+	sql "$counters"
+	before=$(cat "$WORK/output")
 	disk_kb=$(awk '$1 == "pgpgin" { print $2 }' /proc/vmstat)
-	client --keys "$ITEMS" --seconds "$seconds" "$@"
+	client --keys "$ITEMS" --seed 2 --seconds "$seconds" "$@"
 	disk_kb=$(($(awk '$1 == "pgpgin" { print $2 }' /proc/vmstat) - disk_kb))
 	add "$side" "$(field reads 2)" per_s
 	add "$side.reads.p50" "$(field reads 5)" us
 	add "$side.reads.p99" "$(field reads 7)" us
 	add "$side.reads.p99.9" "$(field reads 9)" us
 	add "$side.disk" $((disk_kb / seconds)) kB_per_s
+	if [ "$side" != buffers ]; then
+		sql "$counters"
+		add "$side.hits" "$(paste -d '|' <(say "$before") "$WORK/output" |
+			awk -F '|' '{ print ($3 - $1) / ($3 + $4 - $1 - $2) }')" ratio
+	fi
 }
 
 # compare_splits FIGURE SPLITS OPTIONS...: MB of itemcache in each

@@ -54,7 +54,7 @@ build_client()
 {
 	mkdir -p "$WORK/root/bin"
 	run_job gcc -O2 -Wall -o "$WORK/out/cacheaside" -I"$("$PG_CONFIG" --includedir)" \
-		-I/usr/include/postgresql "$WORK/src/bench/client/cacheaside.c" \
+		-I/usr/include/postgresql "$WORK"/src/bench/client/*.c \
 		-lpq -lhiredis -lpthread -lm >"$WORK/output" 2>&1 || return 1
 	cp "$WORK/out/cacheaside" "$WORK/root/bin/"
 }
