@@ -497,12 +497,18 @@ report()
 # The sides are speeds, ours first, or times, ours last.  Nothing is required.
 versus()
 {
+	local rounds
+
 	ratios "$3" "$4"
+	rounds=$(wc -l <"$WORK/values/$3")
 	# shellcheck disable=SC2086
 	set -- "$1" "$2" $RATIOS
 	printf '%-42s %-32s %9s %9.3f %8.3f %8.3f  %s\n' "$1" "$2" "" "$3" "$4" "$5" "$(awk \
-		-v lowest="$4" -v highest="$5" -v other="$2" 'BEGIN {
-			print (lowest > 1 ? "itemcache is faster" : highest < 1 ? other " is faster" : "no clear difference")
+		-v lowest="$4" -v highest="$5" -v other="$2" -v rounds="$rounds" 'BEGIN {
+			if (lowest <= 1 && highest >= 1)
+				print "no clear difference"
+			else
+				print (lowest > 1 ? "itemcache" : other) (rounds > 1 ? " is faster" : " was faster in one round")
 		}')"
 }
 
