@@ -1,24 +1,19 @@
-#!/bin/bash
+# shellcheck shell=bash
 #
-# bench/tables FILE.csv
-#	The tables of doc/comparison.md, in Markdown, from what bench/run --csv
-#	wrote.  Figures are medians of the rounds, latencies are those of reads
-#	where there are any.  A ratio in bold says that itemcache is slower.
+# The tables of doc/comparison.md, for bench/tables, which reads this file in a
+# process of its own.  Figures are medians of the rounds, latencies are those
+# of reads where there are any.  A ratio in bold says that itemcache is slower.
 
-. "$(dirname "${BASH_SOURCE[0]}")/../dev/lib.sh"
-PROGRAM=bench/tables
 QUICK=
-. "$SOURCE/bench/lib.sh"
-. "$SOURCE/bench/servers.sh"
-
-CSV=${1:-}
-[ -r "$CSV" ] || die "usage: bench/tables FILE.csv"
+. "$BENCH/../dev/lib.sh"
+. "$BENCH/lib.sh"
+. "$BENCH/servers.sh"
 
 # median SCENARIO FIGURE SIDE: nothing if there is none
 median()
 {
 	awk -F , -v scenario="$1" -v figure="$2" -v side="$3" \
-		'$1 == scenario && $2 == figure && $3 == side { print $5 }' "$CSV" | sort -g |
+		'$1 == scenario && $2 == figure && $3 == side { print $5 }' "$FIGURES" | sort -g |
 		awk '{ v[NR] = $1 }
 			END { if (NR > 0) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
@@ -28,7 +23,7 @@ median()
 sides()
 {
 	awk -F , -v scenario="$1" -v figure="$2" \
-		'$1 == scenario && $2 == figure && !index($3, ".") && !seen[$3]++ { print $3 }' "$CSV"
+		'$1 == scenario && $2 == figure && !index($3, ".") && !seen[$3]++ { print $3 }' "$FIGURES"
 }
 
 # A number for people: three digits, thousands apart.

@@ -4,7 +4,7 @@
 # of SELECT 1: what N transactions more cost is what N transactions cost, start-up and
 # planning left out.
 
-if ! want_program valgrind valgrind; then
+if ! command -v valgrind >/dev/null; then
 	say "instructions: skipped: valgrind is not installed"
 	return 0
 fi

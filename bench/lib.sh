@@ -33,9 +33,10 @@ chosen()
 # Names of packages that are missing, and without which something is skipped.
 optional_packages()
 {
-	if chosen instructions; then
+	if chosen instructions planning; then
 		command -v valgrind >/dev/null || say valgrind
 	fi
+	[ -z "$OUTPUT" ] || command -v gnuplot >/dev/null || say gnuplot-nox
 	chosen alternatives stale orders restart equal_memory || return 0
 	[ -e /usr/include/postgresql/libpq-fe.h ] || say libpq-dev
 	[ -e /usr/include/hiredis/hiredis.h ] || say libhiredis-dev
@@ -76,17 +77,6 @@ describe_machine()
 		"$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GB memory," \
 		"$(uname -s) $(uname -r), $(gcc --version | head -n 1)"
 	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)${QUICK:+; by bench/run --quick}"
-}
-
-# want_program NAME PACKAGE: true if it is there; as root it is installed
-want_program()
-{
-	command -v "$1" >/dev/null && return
-	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 1
-	say "== installing $2"
-	apt apt-get -q update >"$WORK/output" 2>&1 &&
-		apt apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$2" \
-			>"$WORK/output" 2>&1
 }
 
 make_cluster()

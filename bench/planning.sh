@@ -4,7 +4,7 @@
 # the extension and without it: those of pg_plan_query() alone, which callgrind
 # is told to count.
 
-if ! want_program valgrind valgrind; then
+if ! command -v valgrind >/dev/null; then
 	say "planning: skipped: valgrind is not installed"
 	return 0
 fi
