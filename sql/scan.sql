@@ -374,7 +374,8 @@ SELECT q, p FROM unnest(ARRAY[
 	'SELECT o.id, p.n, p.b || i.name FROM orders o JOIN items i ON i.id = o.item JOIN pairs p ON p.a = i.tag AND p.b = o.b',
 	'SELECT o.b, p.n FROM orders o JOIN pairs p ON p.a = 3 AND p.b = o.b',
 	'SELECT x.id, j.name FROM pairs p, LATERAL (SELECT o.id, o.item FROM orders o WHERE o.a = p.a OFFSET 0) x JOIN items j ON j.id = x.item WHERE p.n < 40',
-	'SELECT a.name, b.name FROM items a JOIN items b ON b.id = a.tag'
+	'SELECT a.name, b.name FROM items a JOIN items b ON b.id = a.tag',
+	'SELECT o.id, j.name FROM orders o LEFT JOIN items i ON i.id = o.item LEFT JOIN items j ON j.id = i.tag AND j.tag > o.a WHERE coalesce(i.tag, 1) < 7'
 ]) q, LATERAL (SELECT array_to_string(array_agg(p), E'\n') AS p FROM plan(q) p) p;
 -- columns of the key's operators, of the join's and of the result, in any order and more than once
 SELECT q, (c).same, (c).nrows, (c).hits > 0 AS hits
@@ -388,6 +389,22 @@ FROM unnest(ARRAY[
 	'SELECT x.id, j.name FROM pairs p, LATERAL (SELECT o.id, o.item, p.n FROM orders o WHERE o.a = p.a OFFSET 0) x JOIN items j ON j.id = x.item AND j.tag > x.n',
 	'SELECT x.id, (SELECT count(j.name) FROM orders o JOIN items j ON j.id = o.item AND j.tag > x.tag WHERE o.a = x.tag) FROM items x WHERE x.id < 100',
 	'SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY a, id LIMIT 70) o JOIN items i ON i.id = o.item LIMIT 65'
+]) q, LATERAL compare(q) c;
+-- columns that outer joins make NULL, in clauses below and above them, and where two of the joins can change places
+SELECT q, (c).same, (c).nrows, (c).hits > 0 AS hits
+FROM unnest(ARRAY[
+	'SELECT i.tag, o.a FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 3 AND i.tag > o.a AND o.a < 6 WHERE coalesce(i.tag, 5) > coalesce(o.a, 3)',
+	'SELECT o.id FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > o.a WHERE i.tag IS NULL OR i.tag < 8',
+	'SELECT o.id, i.tag FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > o.a AND o.a > 2 WHERE i.id IS NULL',
+	'SELECT o.id, i.tag, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > o.a AND o.a > 2 WHERE i.id IS NULL AND o.a < 7',
+	'SELECT o.id FROM orders o WHERE NOT EXISTS (SELECT FROM items i WHERE i.id = o.item AND i.tag > o.a AND i.tag > 4 AND o.a > 2) AND o.id < 300',
+	'SELECT o.id, i.tag, j.tag FROM orders o LEFT JOIN items i ON i.id = o.item LEFT JOIN items j ON j.id = i.tag',
+	'SELECT o.id, i.tag, j.tag FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > o.a LEFT JOIN items j ON j.id = i.tag AND j.tag > i.tag WHERE coalesce(j.tag, i.tag, o.a) < 7',
+	'SELECT o.id, i.tag, j.tag FROM orders o LEFT JOIN (items i LEFT JOIN items j ON j.id = i.tag AND j.tag > i.tag) ON i.id = o.item AND i.tag > o.a',
+	'SELECT o.id, i.tag, j.tag FROM orders o LEFT JOIN items i ON i.id = o.item LEFT JOIN items j ON j.id = i.tag AND i.tag IS NOT NULL WHERE j.id IS NULL',
+	'SELECT o.id, i.tag FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 2 WHERE NOT EXISTS (SELECT FROM items j WHERE j.id = i.tag AND j.tag > i.tag)',
+	'SELECT p.id, i.tag, j.tag FROM orders p LEFT JOIN orders o ON o.id = p.a AND o.a > 3 LEFT JOIN items i ON i.id = o.item AND i.tag > p.a LEFT JOIN items j ON j.id = o.a AND j.tag IS DISTINCT FROM i.tag',
+	'SELECT o.a, count(i.tag), sum(j.tag) FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 3 LEFT JOIN items j ON j.id = i.tag GROUP BY o.a HAVING count(i.tag) > 2'
 ]) q, LATERAL compare(q) c;
 -- rows come in the outer rows' order, however many are asked for
 SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 5;

@@ -32,7 +32,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "optimizer/tlist.h"
 #include "utils/lsyscache.h"
 
 /* Below that many outer rows, the plain nested loop is as good. */
@@ -64,8 +63,10 @@ static void OfferJoins(PlannerInfo *root, RelOptInfo *joinrel,
 static Path *MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel,
 						  Path *outer, CustomPath *inner, JoinType jointype,
 						  JoinPathExtraData *extra, Relids required_outer);
-static bool IsOuterPath(Path *outer, CustomPath *inner);
+static bool IsOuterPath(RelOptInfo *joinrel, Path *outer, CustomPath *inner);
 static bool KeyIsInOuterRows(Path *outer, CustomPath *inner);
+static bool HasColumn(List *exprs, const Var *var);
+static bool IsColumn(const Node *expr, const Var *var);
 static Node *PlainValue(Node *value);
 static Path *MakeBatchedPath(CustomPath *inner);
 static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
@@ -73,6 +74,7 @@ static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
 						  List *clauses, List *custom_plans);
 static List *OrderClauses(PlannerInfo *root, List *clauses);
 static List *ScanTargetList(RelOptInfo *joinrel, List *exprs);
+static Node *UseVarsOf(Node *node, List *tlist);
 static int	OuterColumn(Plan *outer, Var *var);
 static List *ReparameterizeJoinPath(PlannerInfo *root, List *custom_private,
 									RelOptInfo *child_rel);
@@ -174,7 +176,7 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 		Path	   *outer = lfirst(lc);
 		Relids		required_outer;
 
-		if (!IsOuterPath(outer, inner))
+		if (!IsOuterPath(joinrel, outer, inner))
 			continue;
 
 		/* as try_nestloop_path(), but for joins of stars */
@@ -195,7 +197,7 @@ OfferJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	{
 		Path	   *outer = lfirst(lc);
 
-		if (IsOuterPath(outer, inner))
+		if (IsOuterPath(joinrel, outer, inner))
 			add_partial_path(joinrel, MakeJoinPath(root, joinrel, outer, inner,
 												   jointype, extra, NULL));
 	}
@@ -232,12 +234,16 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 	return &path->path;
 }
 
-/* Can the rows of a path be looked up, and are there enough of them? */
+/*
+ * Can the rows of a path be looked up, and are there enough of them?  A path
+ * may want parameters that the join makes, the items' columns or, in 16 and
+ * later, what the outer join makes of columns.
+ */
 static bool
-IsOuterPath(Path *outer, CustomPath *inner)
+IsOuterPath(RelOptInfo *joinrel, Path *outer, CustomPath *inner)
 {
 	return outer->rows >= MIN_OUTER_ROWS &&
-		!bms_overlap(PATH_REQ_OUTER(outer), inner->path.parent->relids) &&
+		!bms_overlap(PATH_REQ_OUTER(outer), joinrel->relids) &&
 		KeyIsInOuterRows(outer, inner);
 }
 
@@ -257,10 +263,36 @@ KeyIsInOuterRows(Path *outer, CustomPath *inner)
 		if (IsA(value, Const))
 			continue;
 		if (!IsA(value, Var) ||
-			!list_member(outer->pathtarget->exprs, value))
+			!HasColumn(outer->pathtarget->exprs, (Var *) value))
 			return false;
 	}
 	return true;
+}
+
+static bool
+HasColumn(List *exprs, const Var *var)
+{
+	ListCell   *lc;
+
+	foreach(lc, exprs)
+	{
+		if (IsColumn(lfirst(lc), var))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is an expression the same column as a variable?  They may differ in which
+ * outer joins could have made it NULL, of which 16 and later keep account: of
+ * two joins that can change places, the clauses tell of one order only.
+ */
+static bool
+IsColumn(const Node *expr, const Var *var)
+{
+	return IsA(expr, Var) &&
+		((const Var *) expr)->varno == var->varno &&
+		((const Var *) expr)->varattno == var->varattno;
 }
 
 static Node *
@@ -332,6 +364,9 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->custom_scan_tlist =
 		ScanTargetList(rel, list_make4(best_path->path.pathtarget->exprs, qual,
 									   otherqual, comparisons));
+	qual = (List *) UseVarsOf((Node *) qual, plan->custom_scan_tlist);
+	otherqual = (List *) UseVarsOf((Node *) otherqual, plan->custom_scan_tlist);
+	comparisons = (List *) UseVarsOf((Node *) comparisons, plan->custom_scan_tlist);
 	foreach(lc, plan->custom_scan_tlist)
 	{
 		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
@@ -397,13 +432,15 @@ OrderClauses(PlannerInfo *root, List *clauses)
 }
 
 /*
- * The columns of both sides that expressions are made of.  Where they are from
- * outside the join, they will be parameters.
+ * The columns of both sides that expressions are made of, each once and as the
+ * first of them has it.  Where they are from outside the join, they will be
+ * parameters.
  */
 static List *
 ScanTargetList(RelOptInfo *joinrel, List *exprs)
 {
 	List	   *vars = pull_var_clause((Node *) exprs, 0);
+	List	   *columns = NIL;
 	List	   *tlist = NIL;
 	ListCell   *lc;
 
@@ -411,16 +448,42 @@ ScanTargetList(RelOptInfo *joinrel, List *exprs)
 	{
 		Var		   *var = lfirst(lc);
 
-		if (bms_is_member(var->varno, joinrel->relids) &&
-			tlist_member((Expr *) var, tlist) == NULL)
-			tlist = lappend(tlist,
-							makeTargetEntry((Expr *) copyObject(var),
-											list_length(tlist) + 1, NULL, false));
+		if (!bms_is_member(var->varno, joinrel->relids) ||
+			HasColumn(columns, var))
+			continue;
+		columns = lappend(columns, var);
+		tlist = lappend(tlist,
+						makeTargetEntry((Expr *) copyObject(var),
+										list_length(columns), NULL, false));
 	}
 	return tlist;
 }
 
-/* The column of the outer plan that is a variable, whatever could null it. */
+/*
+ * An expression with the target list's variables for its own.  Below an outer
+ * join, 16 and later have another variable for a column of the items than
+ * above it.  To us, whose columns are the same in both, it has to be one.
+ */
+static Node *
+UseVarsOf(Node *node, List *tlist)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var))
+		return expression_tree_mutator(node, UseVarsOf, tlist);
+	foreach(lc, tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (IsColumn((Node *) entry->expr, (Var *) node))
+			return (Node *) copyObject(entry->expr);
+	}
+	return (Node *) copyObject(node);
+}
+
+/* The column of the outer plan that is a variable. */
 static int
 OuterColumn(Plan *outer, Var *var)
 {
@@ -429,10 +492,8 @@ OuterColumn(Plan *outer, Var *var)
 	foreach(lc, outer->targetlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		Var		   *column = (Var *) entry->expr;
 
-		if (IsA(column, Var) && column->varno == var->varno &&
-			column->varattno == var->varattno)
+		if (IsColumn((Node *) entry->expr, var))
 			return entry->resno;
 	}
 	elog(ERROR, "column %d of relation %d is not in the outer plan of a join",
