@@ -406,6 +406,12 @@ FROM unnest(ARRAY[
 	'SELECT p.id, i.tag, j.tag FROM orders p LEFT JOIN orders o ON o.id = p.a AND o.a > 3 LEFT JOIN items i ON i.id = o.item AND i.tag > p.a LEFT JOIN items j ON j.id = o.a AND j.tag IS DISTINCT FROM i.tag',
 	'SELECT o.a, count(i.tag), sum(j.tag) FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 3 LEFT JOIN items j ON j.id = i.tag GROUP BY o.a HAVING count(i.tag) > 2'
 ]) q, LATERAL compare(q) c;
+-- a column that was wanted for a join alone, which then was not needed
+SELECT q, (c).same, (c).nrows, (c).hits > 0 AS hits
+FROM unnest(ARRAY[
+	'SELECT count(*) FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id = 3',
+	'SELECT 1 FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id IN (3, 4)'
+]) q, LATERAL compare(q) c;
 -- rows come in the outer rows' order, however many are asked for
 SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 5;
 -- as a cursor, with what happens meanwhile not seen

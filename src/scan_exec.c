@@ -327,6 +327,7 @@ FetchRow(ItemScanState *state, const Datum *key, TupleTableSlot *slot)
 	{
 		AttrNumber	attno = lfirst_int(lc);
 
+		Assert(attno <= fetcher->natts);
 		slot->tts_values[i] = values[attno - 1];
 		slot->tts_isnull[i++] = isnull[attno - 1];
 	}

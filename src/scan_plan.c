@@ -78,7 +78,8 @@ static Node *KeyValue(const IndexClause *clause, bool *is_array);
 static Oid	ComparisonOperator(const Expr *comparison, AttrNumber *attno);
 static List *DirectColumns(List *tlist, AttrNumber natts);
 static bool UsesOnly(List *qual, List *tlist, Index relid);
-static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *qual);
+static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist,
+						   List *qual);
 static List *ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
 									RelOptInfo *child_rel);
 
@@ -430,7 +431,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->custom_exprs = ScanKeyValues(indexclauses);
 	plan->custom_private =
 		list_make4(list_make2_int(ScanPathHasArray(best_path),
-								  LastColumnUsed(root, rel, qual)),
+								  LastColumnUsed(root, rel, tlist, qual)),
 				   attnos, operators, columns);
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
@@ -519,11 +520,16 @@ ScanQual(List *indexclauses, List *clauses)
 	return qual;
 }
 
-/* The planner may still add placeholders' expressions to what is evaluated. */
+/*
+ * What the relation has to give is its target now, or the target list, which
+ * was made of what it had to give when it was scanned (and is kept if it is as
+ * good as a physical one).  The planner may still add placeholders'
+ * expressions.
+ */
 static int
-LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *qual)
+LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist, List *qual)
 {
-	Bitmapset  *used = ColumnsUsed(rel, qual);
+	Bitmapset  *used = ColumnsUsed(rel, list_concat_copy(tlist, qual));
 	int			member = -1;
 	int			last = root->placeholder_list != NIL ? rel->max_attr : 0;
 
