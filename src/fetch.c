@@ -22,6 +22,7 @@
 #include "itemcache.h"
 #include "store.h"
 #include "utils/lsyscache.h"
+#include "utils/memdebug.h"
 #include "visibility.h"
 
 /* What is copied of an image at first, and at most without looking. */
@@ -34,6 +35,7 @@ static bool FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
 						   Datum *values, bool *isnull, ItemPointer tid);
 static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 						const StoreItem *item, Datum *values, bool *isnull);
+static void ShowBuffer(ItemFetcher *fetcher, Size size);
 static void GrowBuffer(ItemFetcher *fetcher, Size size);
 static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 						   const Datum *key,
@@ -172,6 +174,7 @@ CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 
 		if (size > fetcher->buffer_size)
 			GrowBuffer(fetcher, size);
+		ShowBuffer(fetcher, size);
 		if (!StoreCopy(item, fetcher->buffer, size))
 			return false;
 		used = FormColumns(access->shape, (HeapTupleHeader) fetcher->buffer,
@@ -182,6 +185,15 @@ CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 			return used > 0;
 		size = item->size;
 	}
+}
+
+/* Valgrind shall report who looks at bytes of the buffer beyond these. */
+static void
+ShowBuffer(ItemFetcher *fetcher, Size size)
+{
+	VALGRIND_MAKE_MEM_UNDEFINED(fetcher->buffer, size);
+	VALGRIND_MAKE_MEM_NOACCESS(fetcher->buffer + size,
+							   fetcher->buffer_size - size);
 }
 
 static void
