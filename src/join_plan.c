@@ -22,6 +22,7 @@
 
 #include "compat.h"
 
+#include "access/sysattr.h"
 #include "itemcache.h"
 #include "join.h"
 #include "nodes/makefuncs.h"
@@ -56,6 +57,7 @@ static void SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel,
 							JoinType jointype, JoinPathExtraData *extra);
 static bool MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel,
 						 JoinType jointype, JoinPathExtraData *extra);
+static bool UsesOnlyColumns(RelOptInfo *innerrel);
 static bool ClausesAreOrdinary(List *clauses);
 static void OfferJoins(PlannerInfo *root, RelOptInfo *joinrel,
 					   RelOptInfo *outerrel, CustomPath *inner,
@@ -140,15 +142,19 @@ MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel, JoinType jointype,
 	if (jointype != JOIN_INNER && jointype != JOIN_LEFT &&
 		jointype != JOIN_SEMI && jointype != JOIN_ANTI)
 		return false;
-	foreach(lc, innerrel->reltarget->exprs)
-	{
-		Var		   *var = lfirst(lc);
-
-		if (!IsA(var, Var) || var->varattno <= 0)
-			return false;
-	}
-	return ClausesAreOrdinary(extra->restrictlist) &&
+	return UsesOnlyColumns(innerrel) &&
+		ClausesAreOrdinary(extra->restrictlist) &&
 		ClausesAreOrdinary(innerrel->baserestrictinfo);
+}
+
+/* The items' rows and system columns have numbers up to 0. */
+static bool
+UsesOnlyColumns(RelOptInfo *innerrel)
+{
+	List	   *clauses = extract_actual_clauses(innerrel->baserestrictinfo, false);
+	int			first = bms_next_member(ScanColumnsUsed(innerrel, clauses), -1);
+
+	return first < 0 || first + FirstLowInvalidHeapAttributeNumber > 0;
 }
 
 /* None that is for a gating Result, which knows nothing of us? */

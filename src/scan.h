@@ -60,6 +60,12 @@ extern List *ScanKeyValues(List *indexclauses);
 extern List *ScanKeyComparisons(List *indexclauses);
 extern List *ScanQual(List *indexclauses, List *clauses);
 
+/*
+ * Columns that a scan has to give, or to look at for "clauses", which are all
+ * that are its own; as pull_varattnos() gives them.
+ */
+extern Bitmapset *ScanColumnsUsed(RelOptInfo *rel, List *clauses);
+
 /* scan_exec.c: make the node's state (CustomScanMethods). */
 extern Node *CreateItemScanState(CustomScan *plan);
 

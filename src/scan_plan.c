@@ -61,7 +61,6 @@ static void SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 static bool MayOfferScan(PlannerInfo *root, RelOptInfo *rel, Index rti,
 						 RangeTblEntry *rte);
 static bool IsTargetOrMarked(PlannerInfo *root, RelOptInfo *rel, Index rti);
-static Bitmapset *ColumnsUsed(RelOptInfo *rel, List *clauses);
 static bool UsesSystemColumns(RelOptInfo *rel);
 static ItemRelation *ServedRelation(Oid relid);
 static bool IsKeyLookup(const IndexPath *path, const ItemRelation *relation);
@@ -171,12 +170,9 @@ IsTargetOrMarked(PlannerInfo *root, RelOptInfo *rel, Index rti)
 	return false;
 }
 
-/*
- * Columns that the scan has to give or to look at, as pull_varattnos() gives
- * them.  (attr_needed is not kept for partitions.)
- */
-static Bitmapset *
-ColumnsUsed(RelOptInfo *rel, List *clauses)
+/* attr_needed is not kept for partitions. */
+Bitmapset *
+ScanColumnsUsed(RelOptInfo *rel, List *clauses)
 {
 	Bitmapset  *used = NULL;
 
@@ -191,7 +187,7 @@ UsesSystemColumns(RelOptInfo *rel)
 	Bitmapset  *used;
 	bool		result = false;
 
-	used = ColumnsUsed(rel, extract_actual_clauses(rel->baserestrictinfo, false));
+	used = ScanColumnsUsed(rel, extract_actual_clauses(rel->baserestrictinfo, false));
 	for (int attno = FirstLowInvalidHeapAttributeNumber + 1; attno < 0; attno++)
 	{
 		if (attno != SelfItemPointerAttributeNumber &&
@@ -529,7 +525,7 @@ ScanQual(List *indexclauses, List *clauses)
 static int
 LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist, List *qual)
 {
-	Bitmapset  *used = ColumnsUsed(rel, list_concat_copy(tlist, qual));
+	Bitmapset  *used = ScanColumnsUsed(rel, list_concat_copy(tlist, qual));
 	int			member = -1;
 	int			last = root->placeholder_list != NIL ? rel->max_attr : 0;
 
