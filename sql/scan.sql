@@ -417,6 +417,13 @@ FROM unnest(ARRAY[
 ]) q, LATERAL compare(q) c;
 -- rows come in the outer rows' order, however many are asked for
 SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 5;
+-- of large values only a few are read ahead
+BEGIN;
+SET LOCAL work_mem = '64kB';
+DECLARE large CURSOR FOR SELECT length(o.v), i.name FROM (SELECT item, repeat('x', 100000) || id AS v FROM orders OFFSET 0) o JOIN items i ON i.id = o.item;
+MOVE 200 FROM large;
+SELECT sum(total_bytes) < 1000000 AS few FROM pg_backend_memory_contexts WHERE name = 'itemcache join batch';
+ROLLBACK;
 -- as a cursor, with what happens meanwhile not seen
 BEGIN;
 DECLARE joined CURSOR FOR SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item;

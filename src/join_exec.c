@@ -10,8 +10,8 @@
  * fetched ahead nothing has been concluded from.
  *
  * Batches begin with one row and double up to LOOKUP_BATCH, for the sake of
- * LIMIT.  Of an outer row the columns that are needed are kept, and no page
- * is.
+ * LIMIT, and end early when they take more than work_mem.  Of an outer row the
+ * columns that are needed are kept, and no page is.
  *
  * A row of the result is put together from the outer columns and the item's.
  * If clauses or expressions are to be evaluated, that is done in the scan
@@ -371,7 +371,9 @@ ReadAhead(ItemJoinState *state)
 												 &constant_nulls[i]);
 		i++;
 	}
-	while (state->nrows < state->batch)
+	/* values that were computed can be of any size */
+	while (state->nrows < state->batch &&
+		   MemoryContextMemAllocated(state->batchcontext, false) <= work_mem * (Size) 1024)
 	{
 		TupleTableSlot *slot = ExecProcNode(outer);
 		OuterRow   *row = &state->rows[state->nrows];
