@@ -135,8 +135,6 @@ static bool
 MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel, JoinType jointype,
 			 JoinPathExtraData *extra)
 {
-	ListCell   *lc;
-
 	if (root->rowMarks != NIL || root->placeholder_list != NIL)
 		return false;
 	if (jointype != JOIN_INNER && jointype != JOIN_LEFT &&
