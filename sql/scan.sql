@@ -433,6 +433,11 @@ FETCH 2 FROM joined;
 ROLLBACK;
 EXPLAIN (COSTS OFF)
 SELECT o.id, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 5 WHERE o.id <= 20;
+CREATE TABLE "Odd Items" (id int PRIMARY KEY, v text);
+INSERT INTO "Odd Items" SELECT g, g FROM generate_series(1, 400) g;
+ANALYZE "Odd Items";
+SELECT itemcache.attach('"Odd Items"', preload => false);
+EXPLAIN (COSTS OFF) SELECT x.v FROM orders o JOIN "Odd Items" x ON x.id = o.item WHERE o.id <= 20;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 -- a better plan is not displaced: ranges, an index-only scan

@@ -6,8 +6,8 @@
  * Waiting for memory is most of what a lookup costs.  So the node reads outer
  * rows in batches, makes the keys of a batch, and has the processor fetch the
  * index lines of all of them and then their items; then it looks them up, one
- * when its row's turn comes, with all the checks of then (fetch.c).  What was
- * fetched ahead nothing has been concluded from.
+ * when its row's turn comes, with all the checks of then (fetch.c).  Nothing has
+ * been concluded from what was fetched ahead.
  *
  * Batches begin with one row and double up to LOOKUP_BATCH, for the sake of
  * LIMIT, and end early when they take more than work_mem.  Of an outer row the
@@ -33,6 +33,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parsetree.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -542,6 +543,7 @@ ExplainItemJoin(CustomScanState *node, List *ancestors, ExplainState *es)
 	RangeTblEntry *rte = rt_fetch(state->rti, es->rtable);
 	char	   *table = get_rel_name(rte->relid);
 	char	   *alias = list_nth(es->rtable_names, state->rti - 1);
+	const char *items = quote_identifier(table);
 	List	   *qual = list_nth(plan->custom_exprs, JOIN_QUAL);
 	List	   *comparisons = list_nth(plan->custom_exprs, JOIN_COMPARISONS);
 	List	   *context;
@@ -549,10 +551,9 @@ ExplainItemJoin(CustomScanState *node, List *ancestors, ExplainState *es)
 	context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan,
 									   ancestors);
 	ExplainPropertyText("Join Type", JoinTypeName(state->jointype), es);
-	ExplainPropertyText("Items of",
-						alias == NULL || strcmp(alias, table) == 0 ? table :
-						psprintf("%s %s", table, alias),
-						es);
+	if (alias != NULL && strcmp(alias, table) != 0)
+		items = psprintf("%s %s", items, quote_identifier(alias));
+	ExplainPropertyText("Items of", items, es);
 	ExplainPropertyText("Key",
 						deparse_expression((Node *) make_ands_explicit(comparisons),
 										   context, true, false),
