@@ -401,7 +401,8 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 
 /*
  * As the planner orders the clauses of a node, order_qual_clauses(): first by
- * security level, where a leakproof clause may be at the lowest, then by cost.
+ * security level, where a leakproof clause that is cheap is at the lowest, then
+ * by cost.
  */
 static List *
 OrderClauses(PlannerInfo *root, List *clauses)
@@ -416,10 +417,12 @@ OrderClauses(PlannerInfo *root, List *clauses)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 		int			i = list_length(ordered);
-		Index		level = rinfo->leakproof ? 0 : rinfo->security_level;
+		Index		level = rinfo->security_level;
 		QualCost	cost;
 
 		cost_qual_eval_node(&cost, (Node *) rinfo, root);
+		if (rinfo->leakproof && cost.per_tuple < 10 * cpu_operator_cost)
+			level = 0;
 		for (; i > 0; i--)
 		{
 			if (levels[i - 1] < level ||
