@@ -14,7 +14,7 @@
  * the inner scan, and the join's own.  What was joined, or for an outer join
  * was not, then has to pass the others.
  *
- * May call: scan, keyarg, relation.
+ * May call: scan.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,13 +27,11 @@
 #include "join.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/appendinfo.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "utils/lsyscache.h"
 
 /* Below that many outer rows, the plain nested loop is as good. */
 #define MIN_OUTER_ROWS	4
@@ -78,13 +76,14 @@ static List *OrderClauses(PlannerInfo *root, List *clauses);
 static List *ScanTargetList(RelOptInfo *joinrel, List *exprs);
 static Node *UseVarsOf(Node *node, List *tlist);
 static int	OuterColumn(Plan *outer, Var *var);
-static List *ReparameterizeJoinPath(PlannerInfo *root, List *custom_private,
-									RelOptInfo *child_rel);
 
+/*
+ * Never translated for a partitionwise join: a scan of a partition depends on
+ * whole tables, not on partitions, so no join of ours is one of partitions.
+ */
 static const CustomPathMethods ItemJoinPathMethods = {
 	.CustomName = JOIN_NAME,
-	.PlanCustomPath = PlanJoinPath,
-	.ReparameterizeCustomPathByChild = ReparameterizeJoinPath
+	.PlanCustomPath = PlanJoinPath
 };
 
 static const CustomScanMethods ItemJoinMethods = {
@@ -505,17 +504,4 @@ OuterColumn(Plan *outer, Var *var)
 	}
 	elog(ERROR, "column %d of relation %d is not in the outer plan of a join",
 		 var->varattno, var->varno);
-}
-
-/* For partitionwise joins: the clauses speak of the parents' columns. */
-static List *
-ReparameterizeJoinPath(PlannerInfo *root, List *custom_private,
-					   RelOptInfo *child_rel)
-{
-	List	   *result = list_copy(custom_private);
-
-	for (int i = PATH_INDEXCLAUSES; i <= PATH_JOIN_CLAUSES; i++)
-		lfirst(list_nth_cell(result, i)) =
-			AdjustAttrsMultilevel(root, list_nth(result, i), child_rel);
-	return result;
 }
