@@ -152,6 +152,7 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
+
 /*
  * The minor releases of late 2026 stamp composite datums with a version of
  * their row type, and refuse those without.  Declared weak where the headers

@@ -40,10 +40,9 @@ typedef struct ItemFetcher
 
 /*
  * For node "ps", which is beginning, and has the relation locked; *fetcher is
- * zero.  Keys will
- * be of "nkeys" values of these types, for each of which PrepareComparison()
- * succeeded when the plan was made; the first "natts" columns will be wanted.
- * Memory is the executor state's.
+ * zero.  Keys will be of "nkeys" values of these types, for each of which
+ * PrepareComparison() succeeded when the plan was made; the first "natts"
+ * columns will be wanted.  Memory is the executor state's.
  */
 extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
 						 int nkeys, const Oid *keytypes, int natts);

@@ -40,7 +40,6 @@ ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
 	Datum		values[MaxHeapAttributeNumber];
 	bool		isnull[MaxHeapAttributeNumber];
 	Size		rawsize;
-
 	bool		complete;
 
 	complete = HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&

@@ -7,13 +7,14 @@
  * order of the key, without duplicates.  Its position is on a key, before the
  * first or after the last; so it can go backwards, as an index scan can.
  *
- * Whether the cache may be used is decided anew for every key, for the query's snapshot: after planning, and between two FETCHes of a
- * cursor, anything can have happened.  See fetch.c.
+ * Whether the cache may be used is decided anew for every key, for the query's
+ * snapshot: after planning, and between two FETCHes of a cursor, anything can
+ * have happened.  See fetch.c.
  *
  * The scan slot is a virtual one, and points to what the fetcher has of the
  * row; it has the row's TID, for WHERE CURRENT OF.
  *
- * May call: fetch, relation, item, store.
+ * May call: fetch, relation, item.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,7 +31,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "scan.h"
-#include "store.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"

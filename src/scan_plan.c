@@ -41,7 +41,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "parser/parsetree.h"
 #include "scan.h"
 #include "utils/lsyscache.h"
 
