@@ -219,6 +219,13 @@ sub predicate
 	my ($scope, $depth) = @_;
 	my $kind = rand();
 
+	# rows and system columns, of which an outer join can make NULL
+	if (@$scope && chance(0.06))
+	{
+		my ($alias) = @{ pick(@$scope) };
+		return pick("$alias IS NOT NULL", "$alias IS NULL", "${alias}::text <> '()'",
+			"$alias.tableoid IS NOT NULL", "$alias.ctid IS NULL", "$alias.xmin IS NOT NULL");
+	}
 	if ($kind < 0.5 || $depth <= 0)
 	{
 		my $type = pick('i', 'i', 't', 'n', 'd');
