@@ -16,7 +16,7 @@
 want_others || return 0
 want_cached objects_cached
 
-seconds=$(rounds 0.5 2)
+seconds=$(rounds 0.5 1.5)
 caches=(redis redis_lease memcached pgpool)
 
 # measure SIDE KIND OPTIONS...: one round of one side
@@ -46,12 +46,6 @@ measure()
 	esac
 }
 
-# The median of what was added.
-median()
-{
-	sort -g "$WORK/values/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
 # figure NAME WHAT KIND SIDES OPTIONS...: measures, and prints
 figure()
 {
@@ -59,7 +53,7 @@ figure()
 
 	shift 4
 	begin_values "$name"
-	for ((round = 0; round < $(rounds 1 3); round++)); do
+	for ((round = 0; round < $(rounds 1 2); round++)); do
 		for side in $sides; do
 			measure "$side" "$kind" "$@"
 		done
@@ -74,7 +68,8 @@ figure()
 	done
 	for side in $sides; do
 		[ ! -e "$WORK/values/$side.reads.p50" ] || say "  ($(side_name "$side"): reads p50" \
-			"$(median "$side.reads.p50"), p99 $(median "$side.reads.p99"), p99.9 $(median "$side.reads.p99.9") us)"
+			"$(median <"$WORK/values/$side.reads.p50"), p99 $(median <"$WORK/values/$side.reads.p99")," \
+			"p99.9 $(median <"$WORK/values/$side.reads.p99.9") us)"
 	done
 }
 

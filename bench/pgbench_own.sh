@@ -48,7 +48,7 @@ own_script()
 	for ((round = 0; round <= $(rounds 2 3); round++)); do
 		for side in plain attached; do
 			own_side $side
-			job pgbench -n -M prepared -b "$2" -c 4 -j "$(threads 4)" -T "$(rounds 3 30)"
+			job pgbench -n -M prepared -b "$2" -c 4 -j "$(threads 4)" -T "$(rounds 3 "$([ "$round" -gt 0 ] && say 30 || say 5)")"
 			[ "$round" -eq 0 ] ||
 				add $side "$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")" tps
 		done

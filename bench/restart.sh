@@ -39,30 +39,28 @@ prewarm=
 [ ! -e "$("$PG_CONFIG" --pkglibdir)/pg_prewarm.so" ] || prewarm=1
 with_prewarm=("${SERVERS_SETTINGS[@]}" "shared_preload_libraries=itemcache,pg_prewarm")
 sql "SELECT itemcache.attach('items')"
-for ((round = 0; round < $(rounds 1 2); round++)); do
+stop_server
+OPTIONS=(--setup "SET itemcache.transparent = on" --hits "$cache_hits")
+warm_after itemcache start_server "${SERVERS_SETTINGS[@]}" itemcache.preload=on
+stop_server
+warm_after itemcache_no_preload start_server "${SERVERS_SETTINGS[@]}"
+stop_server
+OPTIONS=(--hits "$page_hits")
+warm_after buffers start_server "${SERVERS_SETTINGS[@]}"
+if [ -n "$prewarm" ]; then
+	want_server "${with_prewarm[@]}"
+	sql "SELECT count(payload) FROM items" "SELECT count(k) FROM keys JOIN items ON id = k"
 	stop_server
-	OPTIONS=(--setup "SET itemcache.transparent = on" --hits "$cache_hits")
-	warm_after itemcache start_server "${SERVERS_SETTINGS[@]}" itemcache.preload=on
-	stop_server
-	warm_after itemcache_no_preload start_server "${SERVERS_SETTINGS[@]}"
-	stop_server
-	OPTIONS=(--hits "$page_hits")
-	warm_after buffers start_server "${SERVERS_SETTINGS[@]}"
-	if [ -n "$prewarm" ]; then
-		want_server "${with_prewarm[@]}"
-		sql "SELECT count(payload) FROM items" "SELECT count(k) FROM keys JOIN items ON id = k"
-		stop_server
-		warm_after prewarm start_server "${with_prewarm[@]}"
-	fi
-	want_server "${SERVERS_SETTINGS[@]}"
-	if has redis; then
-		sql "SELECT count(payload) FROM items" "SELECT count(k) FROM keys JOIN items ON id = k"
-		stop_redis
-		OPTIONS=(--redis "$WORK/socket/redis")
-		warm_after redis start_redis
-		forget redis
-	fi
-done
+	warm_after prewarm start_server "${with_prewarm[@]}"
+fi
+want_server "${SERVERS_SETTINGS[@]}"
+if has redis; then
+	sql "SELECT count(payload) FROM items" "SELECT count(k) FROM keys JOIN items ON id = k"
+	stop_redis
+	OPTIONS=(--redis "$WORK/socket/redis")
+	warm_after redis start_redis
+	forget redis
+fi
 [ -n "$prewarm" ] || skipped prewarm "this server has no pg_prewarm"
 for side in itemcache_no_preload buffers prewarm redis; do
 	[ ! -e "$WORK/values/$side" ] || versus "restart, until 90 % are hits: speed" "$(side_name $side)" $side itemcache

@@ -35,7 +35,7 @@ options=(-c 4 -j "$(threads 4)")
 for ((round = 0; round <= $(rounds 2 3); round++)); do
 	for side in off on; do
 		sql "ALTER DATABASE $PGDATABASE SET itemcache.transparent = $side"
-		transactions "$WORK/plain.sql" "${options[@]}" -T "$(rounds 3 30)"
+		transactions "$WORK/plain.sql" "${options[@]}" -T "$(rounds 3 "$([ $round -gt 0 ] && say 30 || say 5)")"
 		[ "$round" -eq 0 ] || add $side "$VALUE" tps
 	done
 done

@@ -100,7 +100,7 @@ measure_size()
 	recommend_memory "$items"
 
 	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on"
-	for ((round = 0; round < $(rounds 2 5); round++)); do
+	for ((round = 0; round < $(rounds 2 3); round++)); do
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings
 		add ready "$VALUE" us
@@ -115,11 +115,11 @@ measure_size()
 	# shellcheck disable=SC2086
 	want_server $settings shared_buffers=$buffers
 	wait_preloaded
-	race "$(rounds 2 5)" \
+	race "$(rounds 2 3)" \
 		"SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off" \
 		table "SELECT count(s.name) FROM sizing_keys JOIN sizing s ON s.id = k" \
 		cache "SELECT count((itemcache.get(NULL::sizing, k)).name) FROM sizing_keys"
-	race "$(rounds 2 5)" "" \
+	race "$(rounds 2 3)" "" \
 		table_single "SELECT single_off()" cache_single "SELECT single_on()"
 	print_size "$items"
 }
