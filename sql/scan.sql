@@ -415,6 +415,18 @@ FROM unnest(ARRAY[
 	'SELECT count(*) FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id = 3',
 	'SELECT 1 FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id IN (3, 4)'
 ]) q, LATERAL compare(q) c;
+-- rows of any length: of a long one the scan copies its first bytes, and then what else its columns want
+CREATE TABLE lengths (id bigint PRIMARY KEY, t text, a int, b bigint, c text, d "char", e smallint, f name);
+INSERT INTO lengths
+SELECT g, repeat('t', g), g, -g, CASE WHEN g % 3 > 0 THEN repeat('c', g % 40) END, 'd', g, 'f' || g
+FROM generate_series(1, 140) g;
+SELECT itemcache.attach('lengths', preload => false);
+SELECT itemcache.preload('lengths');
+SELECT q, count(*), bool_and((c).same) AS same, bool_and((c).hits > 0) AS hits
+FROM unnest(ARRAY['*', 't, a', 'b, c', 'a, d, e', 'f, id', 'e, b, a, c']) q, generate_series(1, 140) g,
+	LATERAL compare(format('SELECT %s FROM lengths WHERE id = %s', q, g)) c
+GROUP BY q ORDER BY q;
+DROP TABLE lengths;
 -- rows come in the outer rows' order, however many are asked for
 SELECT o.id, i.name FROM (SELECT * FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 5;
 -- of large values only a few are read ahead
