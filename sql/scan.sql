@@ -410,11 +410,13 @@ FROM unnest(ARRAY[
 	'SELECT o.a, count(i.tag), sum(j.tag) FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 3 LEFT JOIN items j ON j.id = i.tag GROUP BY o.a HAVING count(i.tag) > 2'
 ]) q, LATERAL compare(q) c;
 -- a column that was wanted for a join alone, which then was not needed
+SET enable_indexonlyscan = off;
 SELECT q, (c).same, (c).nrows, (c).hits > 0 AS hits
 FROM unnest(ARRAY[
 	'SELECT count(*) FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id = 3',
 	'SELECT 1 FROM items i LEFT JOIN pairs p ON p.a = 1 AND p.b = i.name WHERE i.id IN (3, 4)'
 ]) q, LATERAL compare(q) c;
+RESET enable_indexonlyscan;
 -- rows of any length: of a long one the scan copies its first bytes, and then what else its columns want
 CREATE TABLE lengths (id bigint PRIMARY KEY, t text, a int, b bigint, c text, d "char", e smallint, f name);
 INSERT INTO lengths
