@@ -66,7 +66,7 @@ compare()
 				put) export PGOPTIONS="-c itemcache.async_put=$async" ;;
 				limit) export PGOPTIONS="-c synchronous_commit=off" ;;
 			esac
-			latencies "$WORK/${scripts}_${side/limit/upsert}.sql" "${put_options[@]}" -T "$(rounds 2 6)"
+			latencies "$WORK/${scripts}_${side/limit/upsert}.sql" "${put_options[@]}" -T "$(rounds 2 5)"
 			[ $round -ge 0 ] || continue	# the first only warms
 			add $side "$VALUE" tps
 			add ${side}_latency "$MEDIAN" us
@@ -118,7 +118,7 @@ put_thousand()
 	} >"$WORK/many_insert.sql"
 	for ((round = -1; round < $(rounds 2 3); round++)); do
 		for side in $(sides $round upsert put insert); do
-			latencies "$WORK/many_$side.sql" -c 1 -T "$(rounds 2 6)"
+			latencies "$WORK/many_$side.sql" -c 1 -T "$(rounds 2 5)"
 			[ $round -ge 0 ] || continue
 			add $side "$MEDIAN" us
 		done

@@ -22,7 +22,7 @@ options=(-c 4 -j "$(threads 4)")
 for side in plain attached; do
 	transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 1 5)"
 done
-for ((round = 0; round < $(rounds 2 6); round++)); do
+for ((round = 0; round < $(rounds 2 4); round++)); do
 	for side in $(sides $round plain attached); do
 		transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 3 8)"
 		add $side "$VALUE" tps
