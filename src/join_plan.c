@@ -67,7 +67,6 @@ static bool IsOuterPath(RelOptInfo *joinrel, Path *outer, CustomPath *inner);
 static bool KeyIsInOuterRows(Path *outer, CustomPath *inner);
 static bool HasColumn(List *exprs, const Var *var);
 static bool IsColumn(const Node *expr, const Var *var);
-static Node *PlainValue(Node *value);
 static Path *MakeBatchedPath(CustomPath *inner);
 static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist,
@@ -75,7 +74,8 @@ static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
 static List *OrderClauses(PlannerInfo *root, List *clauses);
 static List *ScanTargetList(RelOptInfo *joinrel, List *exprs);
 static Node *UseVarsOf(Node *node, List *tlist);
-static int	OuterColumn(Plan *outer, Var *var);
+static TargetEntry *ColumnOf(List *tlist, const Var *var);
+static int	OuterColumn(Plan *outer, const Var *var);
 
 /*
  * Never translated for a partitionwise join: a scan of a partition depends on
@@ -261,7 +261,7 @@ KeyIsInOuterRows(Path *outer, CustomPath *inner)
 
 	foreach(lc, ScanKeyValues(ScanPathClauses(inner)))
 	{
-		Node	   *value = PlainValue(lfirst(lc));
+		Node	   *value = ScanPlainValue(lfirst(lc));
 
 		if (IsA(value, Const))
 			continue;
@@ -296,14 +296,6 @@ IsColumn(const Node *expr, const Var *var)
 	return IsA(expr, Var) &&
 		((const Var *) expr)->varno == var->varno &&
 		((const Var *) expr)->varattno == var->varattno;
-}
-
-static Node *
-PlainValue(Node *value)
-{
-	while (IsA(value, RelabelType))
-		value = (Node *) ((RelabelType *) value)->arg;
-	return value;
 }
 
 /* The inner path, as it costs when its items have been fetched ahead. */
@@ -345,8 +337,8 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 		Node	   *value = lfirst(lc);
 
 		types = lappend_oid(types, exprType(value));
-		if (IsA(PlainValue(value), Var))
-			keys = lappend_int(keys, OuterColumn(outer, (Var *) PlainValue(value)));
+		if (IsA(ScanPlainValue(value), Var))
+			keys = lappend_int(keys, OuterColumn(outer, (Var *) ScanPlainValue(value)));
 		else
 		{
 			keys = lappend_int(keys, 0);
@@ -446,7 +438,6 @@ static List *
 ScanTargetList(RelOptInfo *joinrel, List *exprs)
 {
 	List	   *vars = pull_var_clause((Node *) exprs, 0);
-	List	   *columns = NIL;
 	List	   *tlist = NIL;
 	ListCell   *lc;
 
@@ -454,13 +445,11 @@ ScanTargetList(RelOptInfo *joinrel, List *exprs)
 	{
 		Var		   *var = lfirst(lc);
 
-		if (!bms_is_member(var->varno, joinrel->relids) ||
-			HasColumn(columns, var))
-			continue;
-		columns = lappend(columns, var);
-		tlist = lappend(tlist,
-						makeTargetEntry((Expr *) copyObject(var),
-										list_length(columns), NULL, false));
+		if (bms_is_member(var->varno, joinrel->relids) &&
+			ColumnOf(tlist, var) == NULL)
+			tlist = lappend(tlist,
+							makeTargetEntry((Expr *) copyObject(var),
+											list_length(tlist) + 1, NULL, false));
 	}
 	return tlist;
 }
@@ -473,35 +462,40 @@ ScanTargetList(RelOptInfo *joinrel, List *exprs)
 static Node *
 UseVarsOf(Node *node, List *tlist)
 {
-	ListCell   *lc;
+	TargetEntry *entry;
 
 	if (node == NULL)
 		return NULL;
 	if (!IsA(node, Var))
 		return expression_tree_mutator(node, UseVarsOf, tlist);
+	entry = ColumnOf(tlist, (Var *) node);
+	return copyObject(entry == NULL ? node : (Node *) entry->expr);
+}
+
+/* The entry of a target list that is a variable, or NULL. */
+static TargetEntry *
+ColumnOf(List *tlist, const Var *var)
+{
+	ListCell   *lc;
+
 	foreach(lc, tlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, lc);
 
-		if (IsColumn((Node *) entry->expr, (Var *) node))
-			return (Node *) copyObject(entry->expr);
+		if (IsColumn((Node *) entry->expr, var))
+			return entry;
 	}
-	return (Node *) copyObject(node);
+	return NULL;
 }
 
 /* The column of the outer plan that is a variable. */
 static int
-OuterColumn(Plan *outer, Var *var)
+OuterColumn(Plan *outer, const Var *var)
 {
-	ListCell   *lc;
+	TargetEntry *entry = ColumnOf(outer->targetlist, var);
 
-	foreach(lc, outer->targetlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-
-		if (IsColumn((Node *) entry->expr, var))
-			return entry->resno;
-	}
-	elog(ERROR, "column %d of relation %d is not in the outer plan of a join",
-		 var->varattno, var->varno);
+	if (entry == NULL)
+		elog(ERROR, "column %d of relation %d is not in the outer plan of a join",
+			 var->varattno, var->varno);
+	return entry->resno;
 }

@@ -60,6 +60,9 @@ extern List *ScanKeyValues(List *indexclauses);
 extern List *ScanKeyComparisons(List *indexclauses);
 extern List *ScanQual(List *indexclauses, List *clauses);
 
+/* An expression without what only calls it another, binary-coercible type. */
+extern Node *ScanPlainValue(Node *value);
+
 /*
  * Columns that a scan has to give, or to look at for "clauses", which are all
  * that are its own; as pull_varattnos() gives them.

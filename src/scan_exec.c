@@ -53,7 +53,9 @@ typedef struct ItemScanState
 	bool		is_array;
 	Datum	   *keys;
 	MemoryContext keycontext;	/* holds them */
-	int			prefetched;		/* keys that were, going forward */
+	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
+	uint64	   *hashes;			/* of its keys */
+	StoreHint  *hints;
 } ItemScanState;
 
 static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
@@ -67,14 +69,14 @@ static bool RecheckItem(ItemScanState *state, TupleTableSlot *slot);
 static void EvaluateArray(ItemScanState *state);
 static int	CompareKeys(const void *a, const void *b, void *arg);
 static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
-static bool FetchRow(ItemScanState *state, const Datum *key,
-					 TupleTableSlot *slot);
+static bool FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
+					 StoreHint hint, TupleTableSlot *slot);
 static bool EvaluateKey(ItemScanState *state, Datum *key);
 static Datum EvaluateValue(ItemScanState *state, int i, bool *isnull);
 static bool NeedsNoState(const Expr *value);
 static void InitValue(ItemScanState *state, int i);
 static Expr *KeyComparison(CustomScan *plan, Oid relid, int i);
-static void PrefetchBatch(ItemScanState *state);
+static void PrefetchBatch(ItemScanState *state, int batch);
 
 static const CustomExecMethods ItemScanExecMethods = {
 	.CustomName = SCAN_NAME,
@@ -131,6 +133,8 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 		state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
 												  "itemcache scan keys",
 												  ALLOCSET_SMALL_SIZES);
+		state->hashes = palloc(LOOKUP_BATCH * sizeof(uint64));
+		state->hints = palloc(LOOKUP_BATCH * sizeof(StoreHint));
 	}
 	BeginFetcher(&state->fetcher, &node->ss.ps,
 				 RelationGetRelid(node->ss.ss_currentRelation), state->nkeys,
@@ -230,7 +234,7 @@ EvaluateArray(ItemScanState *state)
 
 	RefreshFetcher(&state->fetcher);
 	state->nlookups = 0;
-	state->prefetched = 0;
+	state->batch = -1;
 	MemoryContextReset(state->keycontext);
 	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	value = EvaluateValue(state, 0, &isnull);
@@ -289,38 +293,46 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
 	Datum		made[INDEX_MAX_KEYS];
 	const Datum *key = made;
+	uint64		hash;
+	StoreHint	hint = NULL;
 
 	RefreshFetcher(&state->fetcher);
 	if (state->is_array)
 	{
-		if (state->position > state->prefetched)
-			PrefetchBatch(state);
-		key = &state->keys[state->position - 1];
+		int			i = state->position - 1;
+
+		if (i / LOOKUP_BATCH != state->batch)
+			PrefetchBatch(state, i / LOOKUP_BATCH);
+		key = &state->keys[i];
+		hash = state->hashes[i % LOOKUP_BATCH];
+		hint = state->hints[i % LOOKUP_BATCH];
 	}
-	else if (!EvaluateKey(state, made))
+	else if (EvaluateKey(state, made))
+		hash = HashFetchKey(&state->fetcher, made);
+	else
 		return false;
 
-	if (!FetchRow(state, key, slot))
+	if (!FetchRow(state, key, hash, hint, slot))
 		return false;
 	ExecStoreVirtualTuple(slot);
 	return true;
 }
 
 static bool
-FetchRow(ItemScanState *state, const Datum *key, TupleTableSlot *slot)
+FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
+		 TupleTableSlot *slot)
 {
 	ItemFetcher *fetcher = &state->fetcher;
-	uint64		hash = HashFetchKey(fetcher, key);
 	Datum		values[MaxHeapAttributeNumber];
 	bool		isnull[MaxHeapAttributeNumber];
 	ListCell   *lc;
 	int			i = 0;
 
 	if (state->columns == NIL)
-		return FetchColumns(fetcher, key, hash, NULL, slot->tts_values,
+		return FetchColumns(fetcher, key, hash, hint, slot->tts_values,
 							slot->tts_isnull, &slot->tts_tid);
 
-	if (!FetchColumns(fetcher, key, hash, NULL, values, isnull,
+	if (!FetchColumns(fetcher, key, hash, hint, values, isnull,
 					  &slot->tts_tid))
 		return false;
 	foreach(lc, state->columns)
@@ -404,20 +416,17 @@ NeedsNoState(const Expr *value)
 		(IsA(value, Param) && ((const Param *) value)->paramkind == PARAM_EXTERN);
 }
 
-/* Have the processor fetch what the next lookups of an array will read. */
+/* Have the processor fetch what lookups of a batch of an array will read. */
 static void
-PrefetchBatch(ItemScanState *state)
+PrefetchBatch(ItemScanState *state, int batch)
 {
-	ItemFetcher *fetcher = &state->fetcher;
-	uint64		hashes[LOOKUP_BATCH];
-	StoreHint	hints[LOOKUP_BATCH];
-	int			first = state->position - 1;
+	int			first = batch * LOOKUP_BATCH;
 	int			n = Min(LOOKUP_BATCH, state->nlookups - first);
 
 	for (int i = 0; i < n; i++)
-		hashes[i] = HashFetchKey(fetcher, &state->keys[first + i]);
-	PrefetchFetch(fetcher, n, hashes, hints);
-	state->prefetched = first + n;
+		state->hashes[i] = HashFetchKey(&state->fetcher, &state->keys[first + i]);
+	PrefetchFetch(&state->fetcher, n, state->hashes, state->hints);
+	state->batch = batch;
 }
 
 /*-------------------------------------------------------------------------

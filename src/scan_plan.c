@@ -390,6 +390,14 @@ ScanKeyComparisons(List *indexclauses)
 	return comparisons;
 }
 
+Node *
+ScanPlainValue(Node *value)
+{
+	while (IsA(value, RelabelType))
+		value = (Node *) ((RelabelType *) value)->arg;
+	return value;
+}
+
 static Plan *
 PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 			 List *tlist, List *clauses, List *custom_plans)
@@ -442,11 +450,8 @@ ComparisonOperator(const Expr *comparison, AttrNumber *attno)
 	bool		is_array = IsA(comparison, ScalarArrayOpExpr);
 	List	   *args = is_array ? ((const ScalarArrayOpExpr *) comparison)->args :
 		((const OpExpr *) comparison)->args;
-	Node	   *column = linitial(args);
 
-	while (IsA(column, RelabelType))
-		column = (Node *) ((RelabelType *) column)->arg;
-	*attno = castNode(Var, column)->varattno;
+	*attno = castNode(Var, ScanPlainValue(linitial(args)))->varattno;
 	return is_array ? ((const ScalarArrayOpExpr *) comparison)->opno :
 		((const OpExpr *) comparison)->opno;
 }
