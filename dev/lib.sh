@@ -176,7 +176,8 @@ find_server()
 	local major missing output apt_get=0
 
 	if [ -n "${PG_CONFIG:-}" ]; then
-		PG_CONFIG=$(command -v "$PG_CONFIG") || die "PG_CONFIG is not a program"
+		command -v "$PG_CONFIG" >/dev/null || die "PG_CONFIG is not a program: $PG_CONFIG"
+		PG_CONFIG=$(command -v "$PG_CONFIG")
 		# Debian's /usr/bin/pg_config speaks for another one
 		if [ -x "$("$PG_CONFIG" --bindir)/pg_config" ]; then
 			PG_CONFIG=$("$PG_CONFIG" --bindir)/pg_config
@@ -207,7 +208,11 @@ find_server()
 			mapfile -t missing < <(missing_packages "$major")
 		fi
 		say "== installing packages: ${missing[*]} (this may take minutes)"
-		install_packages "${missing[@]}" || die "could not install: ${missing[*]}"
+		if ! install_packages "${missing[@]}"; then
+			# of repositories it could not read apt-get update only warns
+			printf '%s\n' "$output" | grep '^[WE]:' >&2
+			die "could not install: ${missing[*]}"
+		fi
 	elif [ ${#missing[@]} -gt 0 ]; then
 		die "packages are missing: ${missing[*]}" \
 			"On Debian or Ubuntu: sudo apt-get install ${missing[*]}" \
