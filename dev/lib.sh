@@ -173,10 +173,11 @@ missing_packages()
 # Sets PG_CONFIG and MAJOR; as root installs what is missing.
 find_server()
 {
-	local major missing apt_get=0
+	local major missing output apt_get=0
 
 	if [ -n "${PG_CONFIG:-}" ]; then
-		PG_CONFIG=$(command -v "$PG_CONFIG") || die "PG_CONFIG is not a program"
+		command -v "$PG_CONFIG" >/dev/null || die "PG_CONFIG is not a program: $PG_CONFIG"
+		PG_CONFIG=$(command -v "$PG_CONFIG")
 		# Debian's /usr/bin/pg_config speaks for another one
 		if [ -x "$("$PG_CONFIG" --bindir)/pg_config" ]; then
 			PG_CONFIG=$("$PG_CONFIG" --bindir)/pg_config
@@ -199,16 +200,19 @@ find_server()
 	fi
 
 	if [ $apt_get -eq 1 ]; then
-		say "== installing packages"
-		apt apt-get -q update || die "apt-get update failed"
+		say "== looking for packages"
+		output=$(apt apt-get -q update 2>&1) || die "apt-get update failed" "$output"
 		if [ -z "${PG_CONFIG:-}" ] && [ -z "$major" ]; then
 			major=$(available_major)
 			[ -n "$major" ] || die "this machine's package lists have no PostgreSQL server"
 			mapfile -t missing < <(missing_packages "$major")
 		fi
-		apt apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
-			install --no-install-recommends "${missing[@]}" ||
+		say "== installing packages: ${missing[*]} (this may take minutes)"
+		if ! install_packages "${missing[@]}"; then
+			# of repositories it could not read apt-get update only warns
+			printf '%s\n' "$output" | grep '^[WE]:' >&2
 			die "could not install: ${missing[*]}"
+		fi
 	elif [ ${#missing[@]} -gt 0 ]; then
 		die "packages are missing: ${missing[*]}" \
 			"On Debian or Ubuntu: sudo apt-get install ${missing[*]}" \
@@ -220,8 +224,7 @@ find_server()
 }
 
 # What the program's optional_packages(), if it has that, says it can do
-# without: installed as root on Debian, else nobody is asked for it.  The
-# servers among it are not started.
+# without: installed as root on Debian, else nobody is asked for it.
 install_optional()
 {
 	local package missing
@@ -231,18 +234,29 @@ install_optional()
 	mapfile -t missing < <(optional_packages)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	say "== installing packages: ${missing[*]}"
+	apt apt-get -q update >/dev/null || say "$PROGRAM: apt-get update failed"
+	for package in "${missing[@]}"; do
+		install_packages "$package" || say "$PROGRAM: could not install $package"
+	done
+}
+
+# What apt says is shown only when it fails.  Of what is installed no server
+# is started, and none that runs is stopped or restarted.
+install_packages()
+{
+	local output status
+
 	if [ ! -e /usr/sbin/policy-rc.d ]; then
 		POLICY=/usr/sbin/policy-rc.d
 		printf '#!/bin/sh\nexit 101\n' >$POLICY && chmod 755 $POLICY
 	fi
-	apt apt-get -q update >/dev/null || say "$PROGRAM: apt-get update failed"
-	for package in "${missing[@]}"; do
-		apt apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
-			install --no-install-recommends "$package" >/dev/null ||
-			say "$PROGRAM: could not install $package"
-	done
+	output=$(apt apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+		install --no-install-recommends "$@" 2>&1)
+	status=$?
 	[ -z "$POLICY" ] || rm -f "$POLICY"
 	POLICY=
+	[ $status -eq 0 ] || printf '%s\n' "$output" | tail -n 40 >&2
+	return $status
 }
 
 apt()

@@ -253,7 +253,7 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 						NameStr(att->attname), get_rel_name(relation->relid),
 						format_type_be(column->keytype),
 						format_type_be(argtype)),
-				 errhint("Cast the key to that type, or to text.")));
+				 errhint("Give a value of that type, cast to text.")));
 	}
 }
 

@@ -154,13 +154,38 @@ sub kill_server
 {
 	my ($node) = @_;
 	my $postmaster = $node->{_pid};
-	my @children = map { /^\s*(\d+)\s+$postmaster\s*$/ ? $1 : () } split /\n/, `ps -A -o pid=,ppid=`;
+	my %parent_of = running();
+	my @children = grep { $parent_of{$_} == $postmaster } keys %parent_of;
 	my $tries = 0;
 	my $now = time;
 
 	kill 'KILL', $postmaster, @children;
-	usleep(20_000) while ($tries++ < 500 && kill 0, @children);
+	do
+	{
+		usleep(20_000);
+		%parent_of = running();
+	} while ($tries++ < 500 && grep { exists $parent_of{$_} } @children);
 	$node->kill9;
-	unlink $node->data_dir . '/postmaster.pid';
+
+	# the next must not think this one alive, as it does of a process that is
+	# dead and that nobody waits for
+	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
 	return $now;
+}
+
+# The parents of all processes, by pid, but for those that are dead and have
+# not been waited for: in a container there may be no init that does.  Nor
+# need there be ps.
+sub running
+{
+	my %parent_of;
+
+	foreach my $file (glob '/proc/[0-9]*/stat')
+	{
+		open(my $handle, '<', $file) or next;
+		my $line = <$handle> // '';
+
+		$parent_of{$1} = $3 if $line =~ /^(\d+) \(.*\) (\S) (\d+)/ && $2 ne 'Z';
+	}
+	return %parent_of;
 }
