@@ -616,6 +616,42 @@ RESET ROLE;
 SELECT * FROM secured ORDER BY id;
 
 --
+-- A trigger puts by the same plan, which has to be made anew, while it is executed
+--
+CREATE TABLE nested (id int PRIMARY KEY, v text);
+SELECT itemcache.attach('nested');
+CREATE FUNCTION put_before() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.id > 0 THEN
+		EXECUTE 'ANALYZE nested';
+		PERFORM itemcache.put(ROW(-NEW.id, NEW.v || ' by trigger')::nested);
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER put_before BEFORE INSERT OR UPDATE ON nested FOR EACH ROW EXECUTE FUNCTION put_before();
+SELECT itemcache.put(ROW(i, 'put ' || i)::nested) FROM generate_series(1, 3) i;
+SELECT itemcache.put(ROW(i, 'put ' || i)::nested) FROM generate_series(3, 4) i;
+SELECT * FROM nested ORDER BY id;
+SELECT * FROM helper.check('nested', -5, 5);
+
+--
+-- What was put when the table had other columns
+--
+CREATE TABLE changing (id int PRIMARY KEY, a text, b numeric);
+SELECT itemcache.attach('changing');
+SELECT itemcache.put(ROW(1, 'one', 1.0)::changing);
+ALTER TABLE changing ADD c int DEFAULT 7;
+SELECT itemcache.put(ROW(1, 'one', 1.0, 8)::changing);
+ALTER TABLE changing DROP a;
+SELECT itemcache.put(ROW(1, 1.00, 8)::changing), itemcache.put(ROW(2, 2, NULL)::changing);
+ALTER TABLE changing ALTER b TYPE numeric(4, 1);
+SELECT itemcache.put(ROW(2, 2.25, NULL)::changing);
+ALTER TABLE changing ADD d int GENERATED ALWAYS AS (id * 10) STORED;
+SELECT itemcache.put(ROW(3, 3, 3, 0)::changing);
+SELECT * FROM changing ORDER BY id;
+SELECT * FROM helper.check('changing', 0, 5);
+
+--
 -- async_put changes nothing that a session sees
 --
 SET itemcache.async_put = on;

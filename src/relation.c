@@ -157,8 +157,9 @@ bool
 RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 {
 	Oid			relid = relation->relid;
+	bool		was_locked = relation->locked == LockGeneration;
 
-	if (relation->locked != LockGeneration)
+	if (!was_locked)
 	{
 		LockRelationOid(relid, AccessShareLock);
 		relation->locked = LockGeneration;
@@ -176,7 +177,8 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 
 		if (rel == NULL)
 		{
-			UnlockRelationOid(relid, AccessShareLock);
+			if (!was_locked)
+				UnlockRelationOid(relid, AccessShareLock);
 			relation->locked = 0;
 			if (missing_ok)
 				return false;
@@ -200,6 +202,13 @@ void
 ItemRelationIsLockedByPlan(ItemRelation *relation)
 {
 	Assert(RelationLockHeld(relation->relid, AccessShareLock));
+	relation->locked = LockGeneration;
+}
+
+void
+LockItemRelationForWrite(ItemRelation *relation)
+{
+	LockRelationOid(relation->relid, RowExclusiveLock);
 	relation->locked = LockGeneration;
 }
 

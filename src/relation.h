@@ -103,6 +103,13 @@ extern bool ItemRelationIsLocked(Oid relid);
 extern void ItemRelationIsLockedByPlan(ItemRelation *relation);
 
 /*
+ * Take the lock of a statement that writes the relation, for the rest of the
+ * transaction, so that neither ItemRelationForRead() nor the statement takes
+ * another.
+ */
+extern void LockItemRelationForWrite(ItemRelation *relation);
+
+/*
  * Is it locked, and has no message come for it that we know of?  A hint: only
  * ItemRelationForRead() can say that there is none.
  */

@@ -5,7 +5,7 @@
  *	  transactions that used them.
  *
  * They are the table's own INSERT ... ON CONFLICT DO UPDATE and DELETE, run
- * through a saved plan for each relation (write_plan.c), and so have all that
+ * through a saved plan for each relation (write_exec.c), and so have all that
  * these imply: privileges, row-level security, constraints, triggers, partition
  * routing.  The cache learns of them as of any other write, by its trigger.
  *
@@ -13,7 +13,7 @@
  * synchronous_commit for the transaction, at commit, if a call that was made
  * under it has not been rolled back.
  *
- * May call: callsite, write_plan, relation.
+ * May call: callsite, write_exec, write_plan, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 #include "write.h"
+#include "write_exec.h"
 #include "write_plan.h"
 
 /* One of many items, with the first column of its key. */
@@ -53,6 +54,7 @@ PG_FUNCTION_INFO_V1(itemcache_put_many);
 PG_FUNCTION_INFO_V1(itemcache_delete);
 
 static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
+static ItemRelation *OpenForWrite(CallSite *site);
 static void RefuseItem(const ItemRelation *relation);
 static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
 static Datum SortItems(ItemRelation *relation, ArrayType *items);
@@ -89,9 +91,6 @@ itemcache_put(PG_FUNCTION_ARGS)
 	HeapTupleData tuple;
 	Datum	   *values;
 	bool	   *isnull;
-	int			identity;
-	bool		new_identity;
-	int			nargs = 0;
 
 	relation = OpenForItems(site, get_fn_expr_argtype(fcinfo->flinfo, 0));
 	shape = relation->shape;
@@ -110,19 +109,7 @@ itemcache_put(PG_FUNCTION_ARGS)
 	values = palloc(shape->tupdesc->natts * sizeof(Datum));
 	isnull = palloc(shape->tupdesc->natts * sizeof(bool));
 	heap_deform_tuple(&tuple, shape->tupdesc, values, isnull);
-
-	identity = AlwaysIdentity(shape);
-	new_identity = identity >= 0 && isnull[identity];
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		if (!ColumnIsWritten(shape, i, new_identity))
-			continue;
-		values[nargs] = values[i];
-		isnull[nargs++] = isnull[i];
-	}
-	(void) ExecutePut(relation,
-					  new_identity ? WRITE_PUT_NEW_IDENTITY : WRITE_PUT,
-					  values, isnull);
+	ExecutePut(relation, values, isnull);
 	NoteAsyncWrite();
 	PG_RETURN_VOID();
 }
@@ -137,8 +124,7 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 	CallSite   *site = GetCallSite(fcinfo, true, false);
 	ItemRelation *relation;
 	ArrayType  *items;
-	Datum		array;
-	bool		isnull = false;
+	Datum		rows;
 	uint64		count;
 
 	relation = OpenForItems(site,
@@ -150,11 +136,10 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("items to put must not be null")));
-	array = SortItems(relation, items);
-	count = ExecutePut(relation, WRITE_PUT_MANY, &array, &isnull);
+	rows = SortItems(relation, items);
+	count = ExecutePutMany(relation, rows, false);
 	if (AlwaysIdentity(relation->shape) >= 0)
-		count += ExecutePut(relation, WRITE_PUT_MANY_NEW_IDENTITY, &array,
-							&isnull);
+		count += ExecutePutMany(relation, rows, true);
 	NoteAsyncWrite();
 	PG_RETURN_INT64((int64) count);
 }
@@ -163,7 +148,7 @@ Datum
 itemcache_delete(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = GetCallSite(fcinfo, false, false);
-	ItemRelation *relation = OpenCallSite(site);
+	ItemRelation *relation = OpenForWrite(site);
 	Datum		key[INDEX_MAX_KEYS];
 
 	if (PG_ARGISNULL(1) ||
@@ -180,31 +165,48 @@ itemcache_delete(PG_FUNCTION_ARGS)
  * which does not know that it depends on the relation.  Columns that were
  * added or dropped since do no harm: to an item, as to an old row, they have
  * their default or are not there.  But a value must not be taken for one of
- * another type.  Here we find what changed while we wait; CheckItem() what did
+ * another type.  Here we find what changed while we wait, by the shape that
+ * the relation was known to have, or else the row type; CheckItem() what did
  * before, as far as it would make us read or store what is no value at all.
  */
 static ItemRelation *
 OpenForItems(CallSite *site, Oid rowtype)
 {
+	ItemRelation *relation = FindItemRelation(site->relid);
 	TupleDesc	before = NULL;
-	ItemRelation *relation;
+	TupleDesc	after;
+	bool		pinned = false;
 
-	if (!ItemRelationIsLocked(site->relid))
+	if (relation->valid)
+		before = relation->shape->tupdesc;
+	else if (!ItemRelationIsLocked(site->relid))
+	{
 		before = lookup_rowtype_tupdesc(rowtype, -1);
-	relation = OpenCallSite(site);
-	if (before == NULL)
+		pinned = true;
+	}
+	relation = OpenForWrite(site);
+	after = relation->shape->tupdesc;
+	if (before == NULL || before == after)
 		return relation;
 
 	for (int i = 0; i < before->natts; i++)
 	{
-		Form_pg_attribute new = TupleDescAttr(relation->shape->tupdesc, i);
+		Form_pg_attribute new = TupleDescAttr(after, i);
 
 		if (!new->attisdropped &&
 			new->atttypid != TupleDescAttr(before, i)->atttypid)
 			RefuseItem(relation);
 	}
-	ReleaseTupleDesc(before);
+	if (pinned)
+		ReleaseTupleDesc(before);
 	return relation;
+}
+
+static ItemRelation *
+OpenForWrite(CallSite *site)
+{
+	LockItemRelationForWrite(FindItemRelation(site->relid));
+	return OpenCallSite(site);
 }
 
 /* Can this be a row of the relation: do its values fill it exactly? */

@@ -1,26 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * write_plan.c
- *	  The statements of put(), put_many() and delete(): made, kept, executed.
+ *	  The statements of put(), put_many() and delete(): made and kept.
  *
  * A saved plan is made again from its text, by names, when something it
  * depends on changes.  The relation's own name cannot change under the lock
- * that callers hold; its schema's can.  So the names are compared before (again
- * whenever a message for pg_class or pg_namespace has come), and what the plan
- * was made for is looked at: of a put before it is executed, of a delete, which
- * rules may have made something else, after (then an error undoes it).
- *
- * A put's plan is executed as SPI would, but without SPI, and with a condition
- * of our own:
- *
- *	- A snapshot is taken for the statement, after the caller's changes were
- *	  made visible to it.  Afterwards, what it did is visible to the caller.
- *	- The statement has a condition, so that what it reads needs SELECT
- *	  privilege and row security knows of it, but to make the two records
- *	  that it compares costs more than the rest.  We execute the plan
- *	  without the condition and compare column by column.  Partitions that
- *	  rows are routed to have their own, made from the plan: with
- *	  partitioned tables it stays.
+ * that callers hold; its schema's can.  So the names are compared here (again
+ * whenever a message for pg_class or pg_namespace has come), and whoever
+ * executes a plan looks at what it was made for.
  *
  * May call: relation.
  *
@@ -30,22 +17,14 @@
 
 #include "compat.h"
 
-#include "access/xact.h"
 #include "catalog/pg_attribute.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "parser/parsetree.h"
-#include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/resowner.h"
 #include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "write_plan.h"
 
@@ -55,7 +34,7 @@ typedef struct WritePlans
 	NameData	relname;
 	NameData	nspname;
 	uint64		names;			/* NamesChanged when these were compared */
-	SPIPlanPtr	plans[WRITE_KINDS];
+	WritePlan	plans[WRITE_KINDS];
 	struct WritePlans *next;	/* in Replaced */
 } WritePlans;
 
@@ -70,21 +49,8 @@ static WritePlans *Replaced = NULL;
 static uint64 NamesChanged = 0;
 
 static void CountNameChange(Datum arg, int cacheid, uint32 hashvalue);
-static ParamListInfo MakeParams(const CachedPlanSource *source,
-								const Datum *values, const bool *isnull);
-static PlannedStmt *PutStatement(const ItemRelation *relation,
-								 const CachedPlan *cplan);
-static uint64 ExecuteStatement(const ItemRelation *relation,
-							   PlannedStmt *stmt, const char *sql,
-							   ParamListInfo params);
-static void SetCondition(const ItemRelation *relation, EState *estate);
-static Datum RowIsChanged(ExprState *state, ExprContext *econtext,
-						  bool *isnull);
-static void AddErrorContext(void *arg);
-static SPIPlanPtr GetWritePlan(ItemRelation *relation, WriteKind kind);
 static SPIPlanPtr MakeWritePlan(ItemRelation *relation, WriteKind kind);
 static WritePlans *GetWritePlans(ItemRelation *relation);
-static void RefuseTarget(const ItemRelation *relation);
 static char *Deparse(const ItemRelation *relation, WriteKind kind,
 					 Oid *argtypes, int *nargs);
 static char *DeparsePut(const ItemRelation *relation, WriteKind kind,
@@ -97,7 +63,6 @@ static char *DeparseDelete(const ItemRelation *relation, Oid *argtypes,
 static void AppendKeys(StringInfo sql, const ItemRelation *relation);
 static char *TargetName(const ItemRelation *relation);
 static const char *ColumnName(const ItemRelation *relation, int i);
-static bool ColumnIsSet(const ItemShape *shape, int i);
 static bool ColumnIsKey(const ItemShape *shape, int i);
 
 void
@@ -114,193 +79,18 @@ CountNameChange(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 /*-------------------------------------------------------------------------
- * Execution
- *-------------------------------------------------------------------------
- */
-
-uint64
-ExecutePut(ItemRelation *relation, WriteKind kind, const Datum *values,
-		   const bool *isnull)
-{
-	SPIPlanPtr	plan = GetWritePlan(relation, kind);
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-	ParamListInfo params = MakeParams(source, values, isnull);
-	ErrorContextCallback errcallback;
-	CachedPlan *cplan;
-	uint64		count;
-
-	errcallback.callback = AddErrorContext;
-	errcallback.arg = (void *) source->query_string;
-	errcallback.previous = error_context_stack;
-	error_context_stack = &errcallback;
-
-	cplan = GetCachedPlan(source, params, CurrentResourceOwner, NULL);
-	count = ExecuteStatement(relation, PutStatement(relation, cplan),
-							 source->query_string, params);
-	ReleaseCachedPlan(cplan, CurrentResourceOwner);
-
-	error_context_stack = errcallback.previous;
-	return count;
-}
-
-uint64
-ExecuteDelete(ItemRelation *relation, Datum *key)
-{
-	SPIPlanPtr	plan = GetWritePlan(relation, WRITE_DELETE);
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-	uint64		count;
-	int			rc;
-
-	SPI_connect();
-	rc = SPI_execute_plan(plan, key, NULL, false, 0);
-	if (rc == SPI_OK_REWRITTEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot delete from table \"%s\" by key",
-						get_rel_name(relation->relid)),
-				 errdetail("A rule on the table does something else instead.")));
-	if (rc != SPI_OK_DELETE)
-		elog(ERROR, "deleting from table \"%s\" failed: %s",
-			 get_rel_name(relation->relid), SPI_result_code_string(rc));
-	if (!list_member_oid(source->relationOids, relation->relid))
-		RefuseTarget(relation);
-	count = SPI_processed;
-	SPI_finish();
-	return count;
-}
-
-static ParamListInfo
-MakeParams(const CachedPlanSource *source, const Datum *values,
-		   const bool *isnull)
-{
-	ParamListInfo params = makeParamList(source->num_params);
-
-	for (int i = 0; i < source->num_params; i++)
-	{
-		params->params[i].value = values[i];
-		params->params[i].isnull = isnull[i];
-		params->params[i].pflags = 0;
-		params->params[i].ptype = source->param_types[i];
-	}
-	return params;
-}
-
-/* What is to be executed; but for a partitioned table, without its condition. */
-static PlannedStmt *
-PutStatement(const ItemRelation *relation, const CachedPlan *cplan)
-{
-	PlannedStmt *stmt = linitial_node(PlannedStmt, cplan->stmt_list);
-	ModifyTable *plan = castNode(ModifyTable, stmt->planTree);
-	PlannedStmt *result;
-
-	if (rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid !=
-		relation->relid)
-		RefuseTarget(relation);
-	if (relation->partitioned || plan->onConflictWhere == NULL)
-		return stmt;
-
-	result = palloc(sizeof(PlannedStmt));
-	*result = *stmt;
-	result->planTree = palloc(sizeof(ModifyTable));
-	*(ModifyTable *) result->planTree = *plan;
-	((ModifyTable *) result->planTree)->onConflictWhere = NULL;
-	return result;
-}
-
-static uint64
-ExecuteStatement(const ItemRelation *relation, PlannedStmt *stmt,
-				 const char *sql, ParamListInfo params)
-{
-	QueryDesc  *queryDesc;
-	uint64		count;
-
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	queryDesc = CreateQueryDesc(stmt, sql, GetActiveSnapshot(),
-								InvalidSnapshot, None_Receiver, params, NULL,
-								0);
-	ExecutorStart(queryDesc, 0);
-	if (!relation->partitioned)
-		SetCondition(relation, queryDesc->estate);
-	RunExecutor(queryDesc);
-	count = queryDesc->estate->es_processed;
-	ExecutorFinish(queryDesc);
-	ExecutorEnd(queryDesc);
-	FreeQueryDesc(queryDesc);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	return count;
-}
-
-/* The condition of the UPDATE: see the head of this file. */
-static void
-SetCondition(const ItemRelation *relation, EState *estate)
-{
-	ResultRelInfo *rri = linitial(estate->es_opened_result_relations);
-	MemoryContext oldcontext;
-	ExprState  *state;
-
-	if (rri->ri_onConflict == NULL)
-		return;					/* DO NOTHING */
-	Assert(rri->ri_onConflict->oc_WhereClause == NULL);
-	oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
-	state = makeNode(ExprState);
-	state->flags = EEO_FLAG_IS_QUAL;
-	state->evalfunc = RowIsChanged;
-	state->evalfunc_private = relation->shape;
-	rri->ri_onConflict->oc_WhereClause = state;
-	MemoryContextSwitchTo(oldcontext);
-}
-
-/*
- * Does the row that is there, in the scan slot, differ from the one that would
- * take its place, in the inner slot, in a column that would be set?
- */
-static Datum
-RowIsChanged(ExprState *state, ExprContext *econtext, bool *isnull)
-{
-	const ItemShape *shape = state->evalfunc_private;
-	TupleTableSlot *old = econtext->ecxt_scantuple;
-	TupleTableSlot *new = econtext->ecxt_innertuple;
-
-	*isnull = false;
-	slot_getallattrs(old);
-	slot_getallattrs(new);
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
-
-		if (!ColumnIsSet(shape, i))
-			continue;
-		if (old->tts_isnull[i] != new->tts_isnull[i])
-			return BoolGetDatum(true);
-		if (!old->tts_isnull[i] &&
-			!datum_image_eq(old->tts_values[i], new->tts_values[i],
-							att->attbyval, att->attlen))
-			return BoolGetDatum(true);
-	}
-	return BoolGetDatum(false);
-}
-
-static void
-AddErrorContext(void *arg)
-{
-	errcontext("SQL statement \"%s\"", (const char *) arg);
-}
-
-/*-------------------------------------------------------------------------
  * Plans
  *-------------------------------------------------------------------------
  */
 
-static SPIPlanPtr
+WritePlan *
 GetWritePlan(ItemRelation *relation, WriteKind kind)
 {
-	WritePlans *plans = GetWritePlans(relation);
+	WritePlan  *plan = &GetWritePlans(relation)->plans[kind];
 
-	if (plans->plans[kind] == NULL)
-		plans->plans[kind] = MakeWritePlan(relation, kind);
-	return plans->plans[kind];
+	if (plan->saved == NULL)
+		plan->saved = MakeWritePlan(relation, kind);
+	return plan;
 }
 
 static SPIPlanPtr
@@ -365,20 +155,11 @@ FreeReplacedPlans(void)
 		Replaced = plans->next;
 		for (int kind = 0; kind < WRITE_KINDS; kind++)
 		{
-			if (plans->plans[kind] != NULL)
-				SPI_freeplan(plans->plans[kind]);
+			if (plans->plans[kind].saved != NULL)
+				SPI_freeplan(plans->plans[kind].saved);
 		}
 		pfree(plans);
 	}
-}
-
-static void
-RefuseTarget(const ItemRelation *relation)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("table \"%s\" was renamed during the write",
-					get_rel_name(relation->relid))));
 }
 
 /*-------------------------------------------------------------------------
@@ -577,8 +358,7 @@ ColumnIsWritten(const ItemShape *shape, int i, bool new_identity)
 		!(new_identity && att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS);
 }
 
-/* Is a column set by the UPDATE? */
-static bool
+bool
 ColumnIsSet(const ItemShape *shape, int i)
 {
 	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);

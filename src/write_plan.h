@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * write_plan.h
- *	  The statements of put(), put_many() and delete(): made, kept, executed.
+ *	  The statements of put(), put_many() and delete(): made and kept.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef ITEMCACHE_WRITE_PLAN_H
 #define ITEMCACHE_WRITE_PLAN_H
 
+#include "executor/spi.h"
+#include "nodes/plannodes.h"
 #include "relation.h"
 
 /* The statements that are kept for a relation. */
@@ -21,24 +23,36 @@ typedef enum WriteKind
 	WRITE_KINDS
 } WriteKind;
 
+typedef struct WritePlan
+{
+	SPIPlanPtr	saved;
+	/* the rest is write_exec.c's: how a put is executed */
+	int			generation;		/* of the cached plan this was made from; */
+	PlannedStmt *stmt;			/* in its memory */
+	bool		takes_row;		/* the row to insert, not parameters */
+} WritePlan;
+
 /* Install the callbacks that plans depend on. */
 extern void WritePlansInit(void);
 
 /*
- * Execute a statement for a relation that the caller has locked; returns the
- * number of rows inserted, updated or deleted.  Of put() the values are those
- * of the columns that are written, in their order; of put_many() one array of
- * rows, in the order of their keys; of delete() the key.
+ * The plan of a statement for a relation that the caller has locked.  It stays
+ * where it is to the end of the transaction at least.
+ *
+ * The parameters are, of a put, the columns for which ColumnIsWritten(), in
+ * their order; of put_many() an array of rows, in the order of their keys; of
+ * delete() the key.
  */
-extern uint64 ExecutePut(ItemRelation *relation, WriteKind kind,
-						 const Datum *values, const bool *isnull);
-extern uint64 ExecuteDelete(ItemRelation *relation, Datum *key);
+extern WritePlan *GetWritePlan(ItemRelation *relation, WriteKind kind);
 
 /*
  * Is column "i" in the list of the INSERT, where the identity is given or, with
  * "new_identity", computed?
  */
 extern bool ColumnIsWritten(const ItemShape *shape, int i, bool new_identity);
+
+/* Is column "i" set by the UPDATE? */
+extern bool ColumnIsSet(const ItemShape *shape, int i);
 
 /* Index of the GENERATED ALWAYS AS IDENTITY column, or -1. */
 extern int	AlwaysIdentity(const ItemShape *shape);
