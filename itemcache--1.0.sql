@@ -18,14 +18,14 @@ CREATE FUNCTION attach(relation regclass, preload boolean DEFAULT true,
 					   cache_new boolean DEFAULT true)
 RETURNS void
 AS 'MODULE_PATHNAME', 'itemcache_attach'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION attach(regclass, boolean, boolean) IS
 'start caching a table, or change its options and repair what was disabled';
 
 CREATE FUNCTION detach(relation regclass)
 RETURNS void
 AS 'MODULE_PATHNAME', 'itemcache_detach'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION detach(regclass) IS
 'stop caching a table and drop its items from the cache';
 
@@ -39,7 +39,7 @@ COMMENT ON FUNCTION clear(regclass) IS
 CREATE FUNCTION preload(relation regclass)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'itemcache_preload'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION preload(regclass) IS
 'load a table into the cache now; returns the number of items loaded';
 

@@ -49,9 +49,11 @@ SELECT relid, state FROM itemcache.tables;
 SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace IN ('att'::regnamespace, 'pg_catalog'::regnamespace);
 
--- NULL does nothing
-SELECT itemcache.attach(NULL) IS NULL AS nothing;
-SELECT itemcache.detach(NULL) IS NULL AS nothing;
+-- NULL is nothing to be attached
+SELECT itemcache.attach(to_regclass('typo'));
+SELECT itemcache.attach('parent', NULL);
+SELECT itemcache.detach(NULL);
+SELECT itemcache.preload(NULL);
 
 --
 -- Not by another than the owner

@@ -52,9 +52,9 @@ static void ClearRelation(Oid relid);
 Datum
 itemcache_attach(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	bool		preload = PG_GETARG_BOOL(1);
-	bool		cache_new = PG_GETARG_BOOL(2);
+	Oid			relid = DatumGetObjectId(RequireArgument(fcinfo, 0, "relation"));
+	bool		preload = DatumGetBool(RequireArgument(fcinfo, 1, "preload"));
+	bool		cache_new = DatumGetBool(RequireArgument(fcinfo, 2, "cache_new"));
 	Relation	rel;
 	Trigger    *trigger;
 	const char *name;
@@ -94,7 +94,7 @@ itemcache_attach(PG_FUNCTION_ARGS)
 Datum
 itemcache_detach(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
+	Oid			relid = DatumGetObjectId(RequireArgument(fcinfo, 0, "relation"));
 	Relation	rel;
 	List	   *triggers;
 	bool		dropped = false;

@@ -200,3 +200,16 @@ RequirePreloaded(void)
 				 errmsg("itemcache must be loaded via \"shared_preload_libraries\""),
 				 errhint("Add itemcache to \"shared_preload_libraries\" and restart the server.")));
 }
+
+/* To do nothing would look like having done it: attach(to_regclass('typo')). */
+Datum
+RequireArgument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("\"%s\" must not be null", name),
+				 strcmp(name, "relation") == 0 ?
+				 errhint("to_regclass() is null if there is no such table.") : 0));
+	return PG_GETARG_DATUM(argno);
+}

@@ -8,6 +8,8 @@
 #ifndef ITEMCACHE_H
 #define ITEMCACHE_H
 
+#include "fmgr.h"
+
 /* The extension's name, which is also its schema's. */
 #define ITEMCACHE_NAME		"itemcache"
 
@@ -37,5 +39,12 @@ extern bool itemcache_async_put;		/* user */
  * the trigger.
  */
 extern void RequirePreloaded(void);
+
+/*
+ * Argument "argno" of a function that is told by it what to do: raises
+ * ERRCODE_NULL_VALUE_NOT_ALLOWED if it is NULL.
+ */
+extern Datum RequireArgument(FunctionCallInfo fcinfo, int argno,
+							 const char *name);
 
 #endif							/* ITEMCACHE_H */
