@@ -261,6 +261,13 @@ SELECT itemcache.put(ROW(NULL)::nothing_else), itemcache.put(ROW(5)::nothing_els
 SELECT itemcache.put_many(ARRAY[ROW(NULL), ROW(NULL), ROW(5), ROW(6)]::nothing_else[]);
 SELECT * FROM nothing_else ORDER BY id;
 
+-- several identities: all or none
+CREATE TABLE twice (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, nr bigint GENERATED ALWAYS AS IDENTITY);
+SELECT itemcache.put(ROW(NULL, 'computed', NULL)::twice), itemcache.put(ROW(7, 'given', 8)::twice);
+SELECT * FROM helper.try('SELECT itemcache.put(ROW(NULL, ''x'', 9)::putting.twice)');
+SELECT * FROM helper.try('SELECT itemcache.put_many(ARRAY[ROW(7, ''changed'', 8), ROW(9, ''x'', NULL)]::putting.twice[])');
+SELECT * FROM twice ORDER BY id;
+
 --
 -- Names, shapes, types
 --

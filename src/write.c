@@ -23,6 +23,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_attribute.h"
 #include "callsite.h"
 #include "itemcache.h"
 #include "lib/stringinfo.h"
@@ -57,6 +58,7 @@ static ItemRelation *OpenForItems(CallSite *site, Oid rowtype);
 static ItemRelation *OpenForWrite(CallSite *site);
 static void RefuseItem(const ItemRelation *relation);
 static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
+static void CheckIdentity(const ItemRelation *relation, HeapTupleHeader item);
 static Datum SortItems(ItemRelation *relation, ArrayType *items);
 static int	ComparePutItems(const void *a, const void *b, void *arg);
 static Datum ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item,
@@ -252,6 +254,38 @@ CheckItem(const ItemRelation *relation, HeapTupleHeader item)
 	}
 	if (len - off >= MAXIMUM_ALIGNOF)
 		RefuseItem(relation);
+	CheckIdentity(relation, item);
+}
+
+/*
+ * The statements compute all GENERATED ALWAYS identities of a row or none; of a
+ * table that has several, an item must not want some of each.
+ */
+static void
+CheckIdentity(const ItemRelation *relation, HeapTupleHeader item)
+{
+	TupleDesc	tupdesc = relation->shape->tupdesc;
+	int			first = AlwaysIdentity(relation->shape);
+	HeapTupleData tuple;
+
+	if (first < 0)
+		return;
+	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
+	tuple.t_data = item;
+	for (int i = first + 1; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped &&
+			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS &&
+			heap_attisnull(&tuple, first + 1, tupdesc) !=
+			heap_attisnull(&tuple, i + 1, tupdesc))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("item to put has only some of the identity columns of table \"%s\"",
+							get_rel_name(relation->relid)),
+					 errhint("Give all of the GENERATED ALWAYS identity columns, or none.")));
+	}
 }
 
 static void
