@@ -381,9 +381,13 @@ CreateRowSource(CustomScan *plan)
 static void
 BeginRowSource(CustomScanState *node, EState *estate, int eflags)
 {
-	Assert(node->ss.ps.ps_ProjInfo == NULL);
 }
 
+/*
+ * The columns of the slot are those of the target list.  (Where the executor
+ * thinks it better to project them, as with columns that have missing values,
+ * that would make the same row of them.)
+ */
 static TupleTableSlot *
 ExecRowSource(CustomScanState *node)
 {
