@@ -78,5 +78,22 @@ SELECT itemcache.put_many(ARRAY[ROW('A', 'en', 30), ROW('B', 'en', 10), ROW('c',
 SELECT itemcache.put_many(array_agg(i ORDER BY n)) AS unchanged FROM items i;
 SELECT * FROM items ORDER BY lang, word;
 
+-- put: only the primary key says whether a row is there, not a unique index under another collation
+CREATE TABLE codes (a int, k text COLLATE "C", n int, PRIMARY KEY (k, a), UNIQUE (a, k));
+CREATE UNIQUE INDEX codes_nocase ON codes (a, k COLLATE nocase);
+SELECT itemcache.attach('codes');
+SELECT itemcache.put(ROW(1, 'x', 1)::codes);
+SELECT * FROM helper.try($$SELECT itemcache.put(ROW(1, 'X', 2)::icu.codes)$$);
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW(2, 'X', 2), ROW(1, 'X', 2)]::icu.codes[])$$);
+SELECT itemcache.put(ROW(1, 'x', 3)::codes);
+SELECT * FROM codes;
+CREATE TABLE pcodes (LIKE codes, PRIMARY KEY (k, a)) PARTITION BY LIST (a);
+CREATE TABLE pcodes1 PARTITION OF pcodes FOR VALUES IN (1);
+CREATE UNIQUE INDEX ON pcodes (a, k COLLATE nocase);
+SELECT itemcache.put(ROW(1, 'x', 1)::pcodes);
+SELECT * FROM helper.try($$SELECT itemcache.put(ROW(1, 'X', 2)::icu.pcodes)$$);
+SELECT itemcache.put(ROW(1, 'x', 3)::pcodes);
+SELECT * FROM pcodes;
+
 SET client_min_messages = warning;
 DROP SCHEMA icu CASCADE;

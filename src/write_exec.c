@@ -6,8 +6,10 @@
  * A put's plan is executed as SPI would, but without SPI: a snapshot is taken
  * for the statement, after the caller's changes were made visible to it, and
  * afterwards what it did is visible to the caller.  What is executed is a copy
- * of the plan with two changes, where they can be made:
+ * of the plan with these changes, where they can be made:
  *
+ *	- Only unique indexes that are like the primary key say whether the row is
+ *	  there.
  *	- The statement has a condition, so that what it reads needs SELECT
  *	  privilege and row security knows of it, but to make the two records
  *	  that it compares costs more than the rest.  We execute the plan
@@ -34,6 +36,7 @@
 #include "compat.h"
 
 #include "access/xact.h"
+#include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "nodes/extensible.h"
@@ -46,6 +49,7 @@
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "write_exec.h"
 #include "write_plan.h"
 
@@ -61,6 +65,8 @@ static uint64 ExecutePutPlan(ItemRelation *relation, WriteKind kind,
 							 const Datum *values, const bool *isnull);
 static void MakePutStatement(const ItemRelation *relation, WritePlan *plan,
 							 const CachedPlan *cplan);
+static List *IndexesLikeKey(const ItemShape *shape, List *indexes);
+static bool IndexComparesLikeKey(const ItemShape *shape, Oid indexid);
 static Plan *MakeRowSourcePlan(const ItemRelation *relation,
 							   const PlannedStmt *stmt, const Plan *plan);
 static ParamListInfo MakeParams(const ItemShape *shape, WriteKind kind,
@@ -214,6 +220,9 @@ MakePutStatement(const ItemRelation *relation, WritePlan *plan,
 		RefuseTarget(relation);
 
 	stmt->planTree = &modify->plan;
+	if (list_length(modify->arbiterIndexes) > 1)
+		modify->arbiterIndexes = IndexesLikeKey(relation->shape,
+												modify->arbiterIndexes);
 	if (!relation->partitioned)
 		modify->onConflictWhere = NULL;
 	source = MakeRowSourcePlan(relation, stmt, outerPlan(modify));
@@ -224,6 +233,53 @@ MakePutStatement(const ItemRelation *relation, WritePlan *plan,
 	plan->stmt = stmt;
 	plan->takes_row = source != NULL;
 	plan->generation = cplan->generation;
+}
+
+/*
+ * ON CONFLICT names the key's columns, and so means every unique index on
+ * these, also one whose collation calls other keys equal: it would have the
+ * row of such a key updated.  These are the others.
+ */
+static List *
+IndexesLikeKey(const ItemShape *shape, List *indexes)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		if (IndexComparesLikeKey(shape, lfirst_oid(lc)))
+			result = lappend_oid(result, lfirst_oid(lc));
+	}
+	return result;
+}
+
+static bool
+IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	Form_pg_index form;
+	oidvector  *collations;
+	bool		isnull;
+	bool		result = true;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", indexid);
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	collations = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+										Anum_pg_index_indcollation, &isnull));
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		for (int k = 0; k < shape->nkeys; k++)
+		{
+			if (shape->keys[k].attno == form->indkey.values[i] &&
+				shape->keys[k].collation != collations->values[i])
+				result = false;
+		}
+	}
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /*
