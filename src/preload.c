@@ -112,6 +112,7 @@ PreloadLeaveDatabase(Oid dbid)
 	if (Preload->dbid == dbid)
 	{
 		Preload->leave = true;
+		Preload->again = false;
 		for (int i = 0; i < PRELOAD_MAX_WORKERS; i++)
 		{
 			if (Preload->workers[i] != NULL)
@@ -177,7 +178,9 @@ VisitDatabases(void)
 	{
 		if (LauncherMustStop())
 			break;
-		VisitDatabase(lfirst_oid(lc));
+		do
+			VisitDatabase(lfirst_oid(lc));
+		while (Preload->again && !LauncherMustStop());
 		if (ShutdownRequestPending)
 			break;
 		LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
@@ -249,6 +252,7 @@ VisitDatabase(Oid dbid)
 	Preload->dbid = dbid;
 	Preload->run++;
 	Preload->leave = false;
+	Preload->again = false;
 	Preload->more = false;
 	Preload->finished = false;
 	Preload->begun = InvalidOid;

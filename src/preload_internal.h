@@ -65,6 +65,7 @@ typedef struct PreloadShared
 	volatile uint64 run;		/* counts the databases visited; read without
 								 * lock */
 	volatile bool leave;		/* workers shall leave it; read without lock */
+	bool		again;			/* ... and come back */
 	bool		more;			/* there is work for several workers */
 	bool		finished;		/* a worker reached the end of the list */
 	Oid			begun;			/* highest OID of a table begun in this run */

@@ -80,6 +80,7 @@ extern PGDLLEXPORT void PreloadWorkerMain(Datum arg);
 static void WorkerExit(int code, Datum arg);
 static void OverrideSettings(void);
 static bool WorkerMustStop(void);
+static void LeaveIfWanted(void);
 static void LoadDatabase(void);
 static List *TablesToLoad(void);
 static void LoadTable(Oid relid, bool alone);
@@ -167,6 +168,30 @@ WorkerMustStop(void)
 	}
 	return ProcDiePending || !itemcache_preload_enabled || Preload->leave ||
 		Preload->run != Order.run;
+}
+
+/*
+ * CREATE DATABASE with this one as its template, ALTER DATABASE RENAME and SET
+ * TABLESPACE lock the database, so that nobody can enter, and then wait some
+ * seconds for those inside to leave.  So leave, and come back when they have
+ * done: whoever enters waits for the lock.  In a transaction.
+ */
+static void
+LeaveIfWanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
+	{
+		LockRelease(&tag, RowExclusiveLock, false);
+		return;
+	}
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (Preload->run == Order.run && !Preload->leave)
+		Preload->leave = Preload->again = true;
+	LWLockRelease(&Preload->lock);
 }
 
 static void
@@ -306,6 +331,7 @@ BeginTable(Oid relid, bool alone)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	LeaveIfWanted();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	rel = OpenIfFree(relid);
 	if (rel != NULL)
@@ -459,6 +485,7 @@ LoadRange(const BlockRange *range)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 
+	LeaveIfWanted();
 	rel = OpenIfFree(WorkerEntry->relid);
 	if (rel == NULL)
 		EndTable(WorkerMustStop() ? PRELOAD_STOPPED : PRELOAD_SKIPPED);

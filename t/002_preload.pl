@@ -250,6 +250,31 @@ foreach my $i (1 .. 3)
 	unlike(log_from($node, $offset), qr/PANIC|TRAP/, 'no crash');
 }
 
+#
+# One that is copied meanwhile: the loader leaves it, as PostgreSQL waits for
+# that only for some seconds, and comes back
+#
+hold_up('one');
+$node->restart;
+wait_held_up();
+$pid = $node->safe_psql('one', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'itemcache preload worker' AND wait_event_type = 'Lock' LIMIT 1});
+kill 'STOP', $pid;
+$node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
+$offset = -s $node->logfile;
+my $copying = $node->background_psql('postgres');
+$copying->query_until(qr/sent/, "\\echo sent\nCREATE DATABASE copied TEMPLATE one;\n");
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE classid = 'pg_database'::regclass AND mode = 'ShareLock' AND granted})
+  or die 'the database is not locked';
+kill 'CONT', $pid;
+my (undef, $copy_err) = try_query($copying, 'SELECT 1');
+is($copy_err, '', 'a database is copied during the preload');
+$copying->quit;
+$node->poll_query_until('postgres', $loaded) or die 'preload did not end';
+like(log_from($node, $offset), qr/"public\.items" in database "one": stopped.*"public\.items" in database "one": done/s, 'the loader left and came back');
+is_cached($node, 'one', 'items', 1, 6000, 5990, 'and loaded all of it');
+is_exact($node, 'one', 'items', 0, 7051, 'exact after that');
+$node->safe_psql('postgres', 'DROP DATABASE copied');
+
 # One that cannot be connected to, or whose extension is gone
 $node->safe_psql('postgres', 'CREATE DATABASE doomed TEMPLATE one ALLOW_CONNECTIONS false');
 $node->safe_psql('two', 'DROP EXTENSION itemcache CASCADE');
