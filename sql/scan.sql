@@ -509,6 +509,17 @@ FETCH 1 FROM c;
 UPDATE items SET tag = -44 WHERE CURRENT OF c;
 COMMIT;
 SELECT id, tag FROM items WHERE id = 44;
+-- an index that the cursor has not opened yet is rebuilt, and then it is not
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, tag FROM items WHERE id IN (44, 745, 746);
+SET LOCAL itemcache.enabled = off;
+SAVEPOINT one;
+REINDEX INDEX items_pkey;
+FETCH c;
+ROLLBACK TO one;
+FETCH c;
+FETCH PRIOR FROM c;
+COMMIT;
 -- a cursor goes on with what it saw when it was opened
 BEGIN;
 DECLARE c CURSOR FOR SELECT id, tag FROM items WHERE id IN (51, 52, 53);

@@ -88,6 +88,14 @@ ReadItem(ItemReader *reader, const Datum *key)
 {
 	int			nkeys = reader->scan->numberOfKeys;
 
+	/*
+	 * Opening a relation is what brings its description up to date.  A scan
+	 * that began after REINDEX INDEX in a savepoint, which did not know that
+	 * the index would be used, has it open when that is rolled back.
+	 */
+	if (!reader->index->rd_isvalid)
+		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
+
 	for (int i = 0; i < nkeys; i++)
 		reader->keys[i].sk_argument = key[i];
 	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
