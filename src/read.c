@@ -239,7 +239,7 @@ GetReadPlan(ItemRelation *relation)
 			return saved->plan;
 		pfree(saved->sql);
 		saved->sql = NULL;
-		SPI_freeplan(saved->plan);
+		RetirePlan(saved->plan);
 	}
 
 	plan = SPI_prepare(sql, relation->shape->nkeys, argtypes);

@@ -71,6 +71,7 @@ static uint64 LockGeneration = 1;
 
 static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
+static List *RetiredPlans = NIL;	/* the same */
 
 static void Describe(ItemRelation *relation, Relation rel);
 static void FindPrimaryKey(Relation rel, PrimaryKey *pk);
@@ -482,9 +483,27 @@ InstallShape(ItemRelation *relation, ItemShape *shape)
 }
 
 void
+RetirePlan(SPIPlanPtr plan)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+	RetiredPlans = lappend(RetiredPlans, plan);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
 RelationsAtTransactionEnd(void)
 {
 	LockGeneration++;
+	if (RetiredPlans != NIL)
+	{
+		ListCell   *lc;
+
+		foreach(lc, RetiredPlans)
+			SPI_freeplan(lfirst(lc));
+		list_free(RetiredPlans);
+		RetiredPlans = NIL;
+	}
 	if (RetiredShapes != NIL)
 	{
 		ListCell   *lc;

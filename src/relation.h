@@ -9,6 +9,7 @@
 #ifndef ITEMCACHE_RELATION_H
 #define ITEMCACHE_RELATION_H
 
+#include "executor/spi.h"
 #include "item.h"
 #include "owner.h"
 #include "stats.h"
@@ -143,8 +144,14 @@ extern Trigger *FindItemCacheTrigger(Relation rel);
 extern bool TriggerHasOurForm(const Trigger *trigger);
 
 /*
+ * Free a saved plan that was made for a relation, at the end of the transaction:
+ * it may be running, and have called what makes another take its place.
+ */
+extern void RetirePlan(SPIPlanPtr plan);
+
+/*
  * Hooks for the end of transactions: forget locks that are gone, free shapes
- * that were replaced.  "relcache" is told of every relcache message (from
+ * and plans that were replaced.  "relcache" is told of every relcache message (from
  * the invalidation callback: it may not allocate nor read catalogs).
  */
 extern void RelationsAtTransactionEnd(void);
