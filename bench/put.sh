@@ -130,16 +130,18 @@ put_thousand()
 put_thousand put_many P "put_many of 1,000: times as fast"
 put_thousand put_many_indexed "jsonb_set(P, '{stock}', to_jsonb(:nr % 1000))" "  the same, with indexed values changed"
 
-# Committed by one session, found in the cache by another.
-put_hits=0
+# Committed by one session, each by a transaction of its own, found in the cache
+# by another.
+puts=()
 for ((id = 1; id <= 50; id++)); do
-	value "SELECT itemcache.put(ROW($id, 'new', $RANDOM, NULL, '{}')::put_items)"
-	value "SELECT sum(hits) FROM itemcache.tables WHERE relid = 'put_items'::regclass"
-	before=$VALUE
-	value "SELECT (itemcache.get(NULL::put_items, $id)).name"
-	value "SELECT sum(hits) - $before FROM itemcache.tables WHERE relid = 'put_items'::regclass"
-	put_hits=$((put_hits + VALUE))
+	puts+=("SELECT itemcache.put(ROW($id, 'new', $RANDOM, NULL, '{}')::put_items)")
 done
+sql "${puts[@]}"
+value "SELECT hits FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+before=$VALUE
+sql "SELECT (itemcache.get(NULL::put_items, k)).name FROM generate_series(1, 50) k"
+value "SELECT hits - $before FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+put_hits=$VALUE
 FIGURE=put_hit
 verdict "get after another session's put: hits" "of 50" at_least 50 $put_hits $put_hits $put_hits
 sql "DROP TABLE put_items, upsert_items, thousand"
