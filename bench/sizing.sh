@@ -72,24 +72,6 @@ recommend_memory()
 	add setting "$MEMORY" MB
 }
 
-# Until the table is loaded; the time it ended, in us since 1970, into $VALUE.
-wait_preloaded()
-{
-	local tries
-
-	for ((tries = 0; tries < 2000; tries++)); do
-		value "SELECT (extract(epoch FROM finished_at) * 1000000)::bigint, state
-			   FROM itemcache.preload_progress
-			   WHERE relation ~ 'sizing\$' AND finished_at IS NOT NULL"
-		[ -z "$VALUE" ] || break
-		sleep 0.1
-	done
-	case $VALUE in
-		*"|done") VALUE=${VALUE%|*} ;;
-		*) die "$SCENARIO: the table was not loaded: $VALUE" ;;
-	esac
-}
-
 # measure_size ITEMS
 measure_size()
 {
@@ -104,7 +86,7 @@ measure_size()
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings
 		add ready "$VALUE" us
-		wait_preloaded
+		wait_preloaded sizing "(extract(epoch FROM finished_at) * 1000000)::bigint"
 		add preloaded $((VALUE - STARTED)) us
 	done
 	value "SELECT items FROM itemcache.tables WHERE relid = 'sizing'::regclass"
@@ -114,7 +96,7 @@ measure_size()
 	[ "$items" -le $ITEMS ] || buffers=5GB
 	# shellcheck disable=SC2086
 	want_server $settings shared_buffers=$buffers
-	wait_preloaded
+	wait_preloaded sizing items_loaded
 	race "$(rounds 2 3)" \
 		"SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off" \
 		table "SELECT count(s.name) FROM sizing_keys JOIN sizing s ON s.id = k" \
