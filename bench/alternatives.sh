@@ -49,7 +49,7 @@ measure()
 # figure NAME WHAT KIND SIDES OPTIONS...: measures, and prints
 figure()
 {
-	local name=$1 what=$2 kind=$3 sides=$4 round side ours
+	local name=$1 what=$2 kind=$3 sides=$4 round side
 
 	shift 4
 	begin_values "$name"
@@ -59,12 +59,9 @@ figure()
 		done
 	done
 	for side in $sides; do
-		case $side in
-			itemcache*) continue ;;
-			simple | pipeline | redis_pipeline) ours=itemcache_${side#redis_} ;;
-			*) ours=itemcache ;;
-		esac
-		[ ! -e "$WORK/values/$side" ] || versus "$what" "$(side_name "$side")" "$ours" "$side"
+		case $side in itemcache*) continue ;; esac
+		[ ! -e "$WORK/values/$side" ] ||
+			versus "$what" "$(side_name "$side")" "$(our_side "$side")" "$side"
 	done
 	for side in $sides; do
 		[ ! -e "$WORK/values/$side.reads.p50" ] || say "  ($(side_name "$side"): reads p50" \
