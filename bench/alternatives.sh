@@ -16,7 +16,7 @@
 want_others || return 0
 want_cached objects_cached
 
-seconds=$(rounds 0.5 1.5)
+seconds=$(rounds 0.3 1.5)
 caches=(redis redis_lease memcached pgpool)
 
 # measure SIDE KIND OPTIONS...: one round of one side
@@ -93,7 +93,7 @@ if has redis; then
 	value "SELECT avg(length(concat_ws(' ', id, version, name, payload)))::int FROM objects"
 	for depth in 1 16; do
 		job redis-benchmark -s "$WORK/socket/redis" -t get,set -d "$VALUE" -c $CLIENTS -P $depth \
-			-r "$OBJECTS" -n $((depth * $(rounds 50000 200000))) --csv
+			-r "$OBJECTS" -n $((depth * $(rounds 10000 200000))) --csv
 		for command in GET SET; do
 			line=$(sed -n "s/^\"$command\",//p" "$WORK/output" | tr -d '"')
 			add "$command.depth$depth" "$(cut -d , -f 1 <<<"$line")" per_s

@@ -13,7 +13,9 @@ KEYS=1000000
 FAILED=()
 VALGRIND=
 
-# How often each thing is measured, and how long pgbench runs.
+# rounds QUICK FULL: how often something is measured, how long pgbench runs, or
+# how many rows it wants.  All that --quick makes smaller asks this; it keeps
+# the million items, as figures are others in a smaller table.
 rounds()
 {
 	[ -n "$QUICK" ] && say "$1" || say "$2"

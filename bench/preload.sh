@@ -7,7 +7,7 @@
 want_server itemcache.memory=640MB
 begin_values preload_worker
 
-for ((round = 0; round < $(rounds 2 5); round++)); do
+for ((round = 0; round < $(rounds 1 5); round++)); do
 	stop_server
 	start_server itemcache.memory=640MB
 	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
@@ -22,7 +22,7 @@ report "preload at start, one worker: time" "COPY to /dev/null (binary)" at_most
 begin_values preload_call
 want_server itemcache.memory=640MB
 sql "SELECT count(payload) FROM items"
-for ((round = 0; round < $(rounds 2 5); round++)); do
+for ((round = 0; round < $(rounds 1 5); round++)); do
 	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
 	sql "SELECT itemcache.clear()"
 	timed preload "SELECT itemcache.preload('items')"

@@ -12,7 +12,7 @@
 
 . "$SOURCE/bench/sides.sh"
 
-OBJECTS=$(rounds 50000 200000)
+OBJECTS=$(rounds 10000 200000)
 GROUPS_OF_1000=$(rounds 100 1000)
 ORDERS=$(rounds 100,000 1,000,000)
 CLIENTS=4

@@ -24,7 +24,7 @@
 sizing_sizes()
 {
 	if [ -n "$QUICK" ]; then
-		say 10000 100000 1000000
+		say 10000 100000
 	elif [ "$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)" -lt 12000 ]; then
 		say 10000 100000 1000000
 		say "  (10 million items: skipped, they want 12 GB of available memory)" >&2
@@ -82,7 +82,7 @@ measure_size()
 	recommend_memory "$items"
 
 	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on"
-	for ((round = 0; round < $(rounds 2 3); round++)); do
+	for ((round = 0; round < $(rounds 1 3); round++)); do
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings
 		add ready "$VALUE" us
@@ -97,11 +97,11 @@ measure_size()
 	# shellcheck disable=SC2086
 	want_server $settings shared_buffers=$buffers
 	wait_preloaded sizing items_loaded
-	race "$(rounds 2 3)" \
+	race "$(rounds 1 3)" \
 		"SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off" \
 		table "SELECT count(s.name) FROM sizing_keys JOIN sizing s ON s.id = k" \
 		cache "SELECT count((itemcache.get(NULL::sizing, k)).name) FROM sizing_keys"
-	race "$(rounds 2 3)" "" \
+	race "$(rounds 1 3)" "" \
 		table_single "SELECT single_off()" cache_single "SELECT single_on()"
 	print_size "$items"
 }
