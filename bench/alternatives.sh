@@ -16,7 +16,7 @@
 want_others || return 0
 want_cached objects_cached
 
-seconds=$(rounds 0.5 1.5)
+seconds=$(rounds 0.3 1.5)
 caches=(redis redis_lease memcached pgpool)
 
 # measure SIDE KIND OPTIONS...: one round of one side
@@ -49,7 +49,7 @@ measure()
 # figure NAME WHAT KIND SIDES OPTIONS...: measures, and prints
 figure()
 {
-	local name=$1 what=$2 kind=$3 sides=$4 round side ours
+	local name=$1 what=$2 kind=$3 sides=$4 round side
 
 	shift 4
 	begin_values "$name"
@@ -59,12 +59,9 @@ figure()
 		done
 	done
 	for side in $sides; do
-		case $side in
-			itemcache*) continue ;;
-			simple | pipeline | redis_pipeline) ours=itemcache_${side#redis_} ;;
-			*) ours=itemcache ;;
-		esac
-		[ ! -e "$WORK/values/$side" ] || versus "$what" "$(side_name "$side")" "$ours" "$side"
+		case $side in itemcache*) continue ;; esac
+		[ ! -e "$WORK/values/$side" ] ||
+			versus "$what" "$(side_name "$side")" "$(our_side "$side")" "$side"
 	done
 	for side in $sides; do
 		[ ! -e "$WORK/values/$side.reads.p50" ] || say "  ($(side_name "$side"): reads p50" \
@@ -96,7 +93,7 @@ if has redis; then
 	value "SELECT avg(length(concat_ws(' ', id, version, name, payload)))::int FROM objects"
 	for depth in 1 16; do
 		job redis-benchmark -s "$WORK/socket/redis" -t get,set -d "$VALUE" -c $CLIENTS -P $depth \
-			-r "$OBJECTS" -n $((depth * $(rounds 50000 200000))) --csv
+			-r "$OBJECTS" -n $((depth * $(rounds 10000 200000))) --csv
 		for command in GET SET; do
 			line=$(sed -n "s/^\"$command\",//p" "$WORK/output" | tr -d '"')
 			add "$command.depth$depth" "$(cut -d , -f 1 <<<"$line")" per_s

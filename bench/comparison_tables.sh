@@ -4,10 +4,7 @@
 # process of its own.  Figures are medians of the rounds, latencies are those
 # of reads where there are any.  A ratio in bold says that itemcache is slower.
 
-QUICK=
-. "$BENCH/../dev/lib.sh"
-. "$BENCH/lib.sh"
-. "$BENCH/servers.sh"
+. "$BENCH/sides.sh"
 
 # median SCENARIO FIGURE SIDE: nothing if there is none
 median()
@@ -53,15 +50,6 @@ ratio()
 	}'
 }
 
-# The side of ours to compare with.
-ours()
-{
-	case $1 in
-		simple | pipeline | redis_pipeline) say "itemcache_${1#redis_}" ;;
-		*) say itemcache ;;
-	esac
-}
-
 # speeds SCENARIO FIGURE TITLE: a table of operations per second
 speeds()
 {
@@ -78,7 +66,7 @@ speeds()
 		printf '| %s | %s | ' "$(side_name "$side")" "$(number "$speed")"
 		case $side in
 			itemcache*) ;;
-			*) ratio "$(median "$1" "$2" "$(ours "$side")")" "$speed" ;;
+			*) ratio "$(median "$1" "$2" "$(our_side "$side")")" "$speed" ;;
 		esac
 		what=reads
 		[ -n "$(median "$1" "$2" "$side.reads.p50")" ] || what=writes

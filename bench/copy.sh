@@ -11,7 +11,7 @@ for side in attached plain; do
 	copy_of_items "copy_$side" 0
 done
 sql "SELECT itemcache.attach('copy_attached', preload => false)"
-for ((round = 0; round < $(rounds 2 3); round++)); do
+for ((round = 0; round < $(rounds 1 3); round++)); do
 	for side in plain attached; do
 		sql "TRUNCATE copy_$side" "CHECKPOINT"
 		timed $side "COPY copy_$side FROM '$WORK/out/items.copy'"

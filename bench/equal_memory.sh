@@ -16,7 +16,7 @@
 want_others || return 0
 
 total=64
-seconds=$(rounds 2 4)
+seconds=$(rounds 1 4)
 value "SELECT (pg_table_size('items') + pg_indexes_size('items')) / 1048576"
 say "== items and its index: $VALUE MB, for $total MB of memory"
 value "SELECT current_setting('data_directory') || '/' || pg_relation_filepath(o)
@@ -48,7 +48,7 @@ cell()
 	start_server "shared_buffers=${buffers}MB" "itemcache.memory=${memory}MB" max_connections=20
 	OPTIONS=(--read "SELECT id, 1, name, payload FROM items o WHERE id = \$1")
 	[ "$side" = buffers ] || OPTIONS+=(--setup "SET itemcache.transparent = on")
-	client --keys "$ITEMS" --seed 1 --seconds "$(rounds 4 6)" "$@"
+	client --keys "$ITEMS" --seed 1 --seconds "$(rounds 2 6)" "$@"
 	sql "$counters"
 	before=$(cat "$WORK/output")
 	disk_kb=$(awk '$1 == "pgpgin" { print $2 }' /proc/vmstat)

@@ -27,7 +27,7 @@ for (my $n = 0; $n < $requests;)
 PERL
 
 rm -f "$WORK/trace"
-run perl "$WORK/trace.pl" "$(rounds 1500000 4000000)" >"$WORK/trace" ||
+run perl "$WORK/trace.pl" "$(rounds 500000 4000000)" >"$WORK/trace" ||
 	die "$SCENARIO: no trace"
 footprint=$(sort -u "$WORK/trace" | wc -l)
 

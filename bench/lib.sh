@@ -13,7 +13,9 @@ KEYS=1000000
 FAILED=()
 VALGRIND=
 
-# How often each thing is measured, and how long pgbench runs.
+# rounds QUICK FULL: how often something is measured, how long pgbench runs, or
+# how many rows it wants.  All that --quick makes smaller asks this; it keeps
+# the million items, as figures are others in a smaller table.
 rounds()
 {
 	[ -n "$QUICK" ] && say "$1" || say "$2"
@@ -255,6 +257,24 @@ want_cached()
 	# keys of one hash push each other out
 	[ $((rows - VALUE)) -le $((rows / 100000)) ] ||
 		die "$SCENARIO: only $VALUE of $rows rows of $1 fit into the cache"
+}
+
+# wait_preloaded TABLE COLUMNS: until it has been loaded after a start; what
+# itemcache.preload_progress then says, into $VALUE
+wait_preloaded()
+{
+	local tries
+
+	for ((tries = 0; tries < 2000; tries++)); do
+		value "SELECT state, $2 FROM itemcache.preload_progress
+			   WHERE relation ~ '$1\$' AND finished_at IS NOT NULL"
+		[ -z "$VALUE" ] || break
+		sleep 0.1
+	done
+	case $VALUE in
+		"done|"*) VALUE=${VALUE#*|} ;;
+		*) die "$SCENARIO: $1 was not loaded: $VALUE" ;;
+	esac
 }
 
 # A table like items, with as many of its rows.

@@ -16,14 +16,13 @@ cat >"$WORK/plain.sql" <<-SQL
 	SELECT name FROM items WHERE id = :id;
 SQL
 
-seconds=$(rounds 3 30)
 options=(-c 4 -j "$(threads 4)")
 for side in plain get; do
-	transactions "$WORK/$side.sql" "${options[@]}" -T "$(rounds 1 5)"
+	transactions "$WORK/$side.sql" "${options[@]}" "$(rounds -t5000 -T5)"
 done
 for ((round = 0; round < $(rounds 2 3); round++)); do
 	for side in plain get; do
-		transactions "$WORK/$side.sql" "${options[@]}" -T "$seconds"
+		transactions "$WORK/$side.sql" "${options[@]}" "$(rounds -t10000 -T30)"
 		add $side "$VALUE" tps
 	done
 done

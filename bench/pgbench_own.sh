@@ -7,11 +7,12 @@
 
 want_server fsync=on itemcache.transparent=on itemcache.memory=640MB
 
+own_scale=$(rounds 4 10)	# four clients want as many branches
 own_tables=(pgbench_accounts pgbench_branches pgbench_tellers)
 
 make_own_tables()
 {
-	job pgbench -i -q -s 10 -n
+	job pgbench -i -q -s $own_scale -n
 	sql "VACUUM (FREEZE, ANALYZE)" CHECKPOINT
 }
 
@@ -45,10 +46,10 @@ own_script()
 	local round side
 
 	begin_values "$1"
-	for ((round = 0; round <= $(rounds 2 3); round++)); do
+	for ((round = 0; round <= $(rounds 1 3); round++)); do
 		for side in plain attached; do
 			own_side $side
-			job pgbench -n -M prepared -b "$2" -c 4 -j "$(threads 4)" -T "$(rounds 3 "$([ "$round" -gt 0 ] && say 30 || say 5)")"
+			job pgbench -n -M prepared -b "$2" -c 4 -j "$(threads 4)" -T "$(rounds 1 "$([ "$round" -gt 0 ] && say 30 || say 5)")"
 			[ "$round" -eq 0 ] ||
 				add $side "$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")" tps
 		done
@@ -57,14 +58,14 @@ own_script()
 }
 
 make_own_tables
-own_script pgbench_select_only select-only "pgbench select-only, scale 10: transactions" 1.25
-own_script pgbench_tpcb tpcb-like "pgbench TPC-B, scale 10: transactions" 0.9
+own_script pgbench_select_only select-only "pgbench select-only, scale $own_scale: transactions" 1.25
+own_script pgbench_tpcb tpcb-like "pgbench TPC-B, scale $own_scale: transactions" 0.9
 
 own_left=()
 for side in attached plain; do
 	make_own_tables
 	own_side $side
-	job pgbench -n -M prepared -b tpcb-like -c 1 -t 2000 --random-seed=4711
+	job pgbench -n -M prepared -b tpcb-like -c 1 -t "$(rounds 200 2000)" --random-seed=4711
 	own_balances
 	own_left+=("$VALUE")
 done

@@ -7,30 +7,22 @@
 want_server itemcache.memory=640MB
 begin_values preload_worker
 
-for ((round = 0; round < $(rounds 2 5); round++)); do
+for ((round = 0; round < $(rounds 1 5); round++)); do
 	stop_server
 	start_server itemcache.memory=640MB
 	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
 	stop_server
 	start_server itemcache.memory=640MB itemcache.preload=on itemcache.preload_workers=1
-	for ((tries = 0; tries < 600; tries++)); do
-		value "SELECT extract(epoch FROM finished_at - started_at) * 1000, state, items_loaded
-			   FROM itemcache.preload_progress
-			   WHERE relation ~ 'items\$' AND finished_at IS NOT NULL"
-		[ -z "$VALUE" ] || break
-		sleep 0.1
-	done
-	case $VALUE in
-		*"|done|$ITEMS") add preload "${VALUE%%|*}" ms ;;
-		*) die "$SCENARIO: the items were not loaded: $VALUE" ;;
-	esac
+	wait_preloaded items "items_loaded, extract(epoch FROM finished_at - started_at) * 1000"
+	[ "${VALUE%|*}" = $ITEMS ] || die "$SCENARIO: only ${VALUE%|*} items were loaded"
+	add preload "${VALUE#*|}" ms
 done
 report "preload at start, one worker: time" "COPY to /dev/null (binary)" at_most 1 preload copy
 
 begin_values preload_call
 want_server itemcache.memory=640MB
 sql "SELECT count(payload) FROM items"
-for ((round = 0; round < $(rounds 2 5); round++)); do
+for ((round = 0; round < $(rounds 1 5); round++)); do
 	timed copy "COPY items TO '/dev/null' (FORMAT binary)"
 	sql "SELECT itemcache.clear()"
 	timed preload "SELECT itemcache.preload('items')"

@@ -6,7 +6,7 @@
 
 want_server fsync=on itemcache.memory=640MB
 
-put_rows=200000
+put_rows=$(rounds 20000 200000)
 put_options=(-c 8 -j "$(threads 8)" -D "rows=$put_rows")
 
 for side in put upsert; do
@@ -59,14 +59,14 @@ compare()
 
 	begin_values "put_${scripts}_$async"
 	[ "$async" = off ] || all+=(limit)
-	for ((round = -1; round < $(rounds 2 3); round++)); do
+	for ((round = -1; round < $(rounds 1 3); round++)); do
 		for side in $(sides $round "${all[@]}"); do
 			case $side in
 				upsert) export PGOPTIONS= ;;
 				put) export PGOPTIONS="-c itemcache.async_put=$async" ;;
 				limit) export PGOPTIONS="-c synchronous_commit=off" ;;
 			esac
-			latencies "$WORK/${scripts}_${side/limit/upsert}.sql" "${put_options[@]}" -T "$(rounds 2 5)"
+			latencies "$WORK/${scripts}_${side/limit/upsert}.sql" "${put_options[@]}" "$(rounds -t50 -T5)"
 			[ $round -ge 0 ] || continue	# the first only warms
 			add $side "$VALUE" tps
 			add ${side}_latency "$MEDIAN" us
@@ -116,9 +116,9 @@ put_thousand()
 		say '\set nr random(1, 1000000)'
 		say "INSERT INTO upsert_items SELECT id, name, :nr / 100.0, created_at, ${payload//P/payload} FROM thousand ORDER BY id $put_conflict;"
 	} >"$WORK/many_insert.sql"
-	for ((round = -1; round < $(rounds 2 3); round++)); do
+	for ((round = -1; round < $(rounds 1 3); round++)); do
 		for side in $(sides $round upsert put insert); do
-			latencies "$WORK/many_$side.sql" -c 1 -T "$(rounds 2 5)"
+			latencies "$WORK/many_$side.sql" -c 1 "$(rounds -t5 -T5)"
 			[ $round -ge 0 ] || continue
 			add $side "$MEDIAN" us
 		done
@@ -130,16 +130,18 @@ put_thousand()
 put_thousand put_many P "put_many of 1,000: times as fast"
 put_thousand put_many_indexed "jsonb_set(P, '{stock}', to_jsonb(:nr % 1000))" "  the same, with indexed values changed"
 
-# Committed by one session, found in the cache by another.
-put_hits=0
+# Committed by one session, each by a transaction of its own, found in the cache
+# by another.
+puts=()
 for ((id = 1; id <= 50; id++)); do
-	value "SELECT itemcache.put(ROW($id, 'new', $RANDOM, NULL, '{}')::put_items)"
-	value "SELECT sum(hits) FROM itemcache.tables WHERE relid = 'put_items'::regclass"
-	before=$VALUE
-	value "SELECT (itemcache.get(NULL::put_items, $id)).name"
-	value "SELECT sum(hits) - $before FROM itemcache.tables WHERE relid = 'put_items'::regclass"
-	put_hits=$((put_hits + VALUE))
+	puts+=("SELECT itemcache.put(ROW($id, 'new', $RANDOM, NULL, '{}')::put_items)")
 done
+sql "${puts[@]}"
+value "SELECT hits FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+before=$VALUE
+sql "SELECT (itemcache.get(NULL::put_items, k)).name FROM generate_series(1, 50) k"
+value "SELECT hits - $before FROM itemcache.tables WHERE relid = 'put_items'::regclass"
+put_hits=$VALUE
 FIGURE=put_hit
 verdict "get after another session's put: hits" "of 50" at_least 50 $put_hits $put_hits $put_hits
 sql "DROP TABLE put_items, upsert_items, thousand"

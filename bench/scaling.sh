@@ -14,9 +14,9 @@ fi
 
 say "SELECT count((itemcache.get(NULL::items, k)).name) FROM keys;" >"$WORK/million.sql"
 transactions "$WORK/million.sql" -c 2 -j 2 -t 1
-for ((round = 0; round < $(rounds 3 7); round++)); do
+for ((round = 0; round < $(rounds 2 7); round++)); do
 	for sessions in 1 2; do
-		transactions "$WORK/million.sql" -c $sessions -j $sessions -t "$(rounds 3 5)"
+		transactions "$WORK/million.sql" -c $sessions -j $sessions -t "$(rounds 1 5)"
 		add "sessions_$sessions" "$VALUE" "million/s"
 	done
 done

@@ -15,15 +15,15 @@ sql "DROP TABLE IF EXISTS lists" \
 
 JOIN="SELECT count(i.name) FROM keys JOIN items i ON i.id = k"
 begin_values select_join_loop
-race "$(rounds 3 7)" "SET jit = off" loop "SELECT by_index('$JOIN')" cache "SELECT by_cache('$JOIN')"
+race "$(rounds 1 7)" "SET jit = off" loop "SELECT by_index('$JOIN')" cache "SELECT by_cache('$JOIN')"
 report "join of a million keys: speed" "index nested loop" at_least 12 loop cache
 begin_values select_join_hash
-race "$(rounds 3 7)" "SET jit = off" hash "SELECT by_table('$JOIN')" cache "SELECT by_cache('$JOIN')"
+race "$(rounds 2 7)" "SET jit = off" hash "SELECT by_table('$JOIN')" cache "SELECT by_cache('$JOIN')"
 report "join of a million keys: speed" "hash join" at_least 3.5 hash cache
 
 LISTS="SELECT sum((SELECT count(name) FROM items WHERE id = ANY (a))) FROM lists"
 begin_values select_any
-race "$(rounds 3 7)" "SET jit = off" table "SELECT by_table('$LISTS')" cache "SELECT by_cache('$LISTS')"
+race "$(rounds 2 7)" "SET jit = off" table "SELECT by_table('$LISTS')" cache "SELECT by_cache('$LISTS')"
 report "id = ANY, lists of 100 keys: speed" "index scan" at_least 1.8 table cache
 
 begin_values select_pgbench
@@ -32,10 +32,10 @@ cat >"$WORK/plain.sql" <<-SQL
 	SELECT name, price FROM items WHERE id = :id;
 SQL
 options=(-c 4 -j "$(threads 4)")
-for ((round = 0; round <= $(rounds 2 3); round++)); do
+for ((round = 0; round <= $(rounds 1 3); round++)); do
 	for side in off on; do
 		sql "ALTER DATABASE $PGDATABASE SET itemcache.transparent = $side"
-		transactions "$WORK/plain.sql" "${options[@]}" -T "$(rounds 3 "$([ $round -gt 0 ] && say 30 || say 5)")"
+		transactions "$WORK/plain.sql" "${options[@]}" -T "$(rounds 1 "$([ $round -gt 0 ] && say 30 || say 5)")"
 		[ "$round" -eq 0 ] || add $side "$VALUE" tps
 	done
 done

@@ -10,7 +10,9 @@
 # servers of ours (dev/lib.sh).  What is not installed is left out: HAVE names
 # what there is, and skipped() says what is not.
 
-OBJECTS=$(rounds 50000 200000)
+. "$SOURCE/bench/sides.sh"
+
+OBJECTS=$(rounds 10000 200000)
 GROUPS_OF_1000=$(rounds 100 1000)
 ORDERS=$(rounds 100,000 1,000,000)
 CLIENTS=4
@@ -268,30 +270,6 @@ side_options()
 	case $1 in
 		*_simple | simple | pgpool) OPTIONS+=(--protocol simple) ;;
 		*_pipeline | pipeline) OPTIONS+=(--protocol pipeline --batch 16) ;;
-	esac
-}
-
-# How a side is called in what is printed.
-side_name()
-{
-	case $1 in
-		select) say "SELECT, prepared" ;;
-		simple) say "SELECT, simple protocol" ;;
-		pipeline) say "SELECT, pipelined" ;;
-		unlogged) say "UNLOGGED table" ;;
-		redis) say "Redis, delete on write" ;;
-		redis_pipeline) say "Redis, pipelined" ;;
-		redis_lease) say "Redis, with leases" ;;
-		memcached) say "memcached by pgmemcache" ;;
-		pgpool) say "pgpool-II, simple protocol" ;;
-		pgpool_prepared) say "pgpool-II, prepared" ;;
-		buffers) say "shared buffers, cold" ;;
-		prewarm) say "shared buffers, autoprewarm" ;;
-		itemcache_get) say "itemcache.get()" ;;
-		itemcache_no_preload) say "itemcache, not preloaded" ;;
-		itemcache_simple) say "itemcache, simple protocol" ;;
-		itemcache_pipeline) say "itemcache, pipelined" ;;
-		*) say "$1" ;;
 	esac
 }
 

@@ -24,7 +24,7 @@
 sizing_sizes()
 {
 	if [ -n "$QUICK" ]; then
-		say 10000 100000 1000000
+		say 10000 100000
 	elif [ "$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)" -lt 12000 ]; then
 		say 10000 100000 1000000
 		say "  (10 million items: skipped, they want 12 GB of available memory)" >&2
@@ -72,24 +72,6 @@ recommend_memory()
 	add setting "$MEMORY" MB
 }
 
-# Until the table is loaded; the time it ended, in us since 1970, into $VALUE.
-wait_preloaded()
-{
-	local tries
-
-	for ((tries = 0; tries < 2000; tries++)); do
-		value "SELECT (extract(epoch FROM finished_at) * 1000000)::bigint, state
-			   FROM itemcache.preload_progress
-			   WHERE relation ~ 'sizing\$' AND finished_at IS NOT NULL"
-		[ -z "$VALUE" ] || break
-		sleep 0.1
-	done
-	case $VALUE in
-		*"|done") VALUE=${VALUE%|*} ;;
-		*) die "$SCENARIO: the table was not loaded: $VALUE" ;;
-	esac
-}
-
 # measure_size ITEMS
 measure_size()
 {
@@ -100,11 +82,11 @@ measure_size()
 	recommend_memory "$items"
 
 	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on"
-	for ((round = 0; round < $(rounds 2 3); round++)); do
+	for ((round = 0; round < $(rounds 1 3); round++)); do
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings
 		add ready "$VALUE" us
-		wait_preloaded
+		wait_preloaded sizing "(extract(epoch FROM finished_at) * 1000000)::bigint"
 		add preloaded $((VALUE - STARTED)) us
 	done
 	value "SELECT items FROM itemcache.tables WHERE relid = 'sizing'::regclass"
@@ -114,12 +96,12 @@ measure_size()
 	[ "$items" -le $ITEMS ] || buffers=5GB
 	# shellcheck disable=SC2086
 	want_server $settings shared_buffers=$buffers
-	wait_preloaded
-	race "$(rounds 2 3)" \
+	wait_preloaded sizing items_loaded
+	race "$(rounds 1 3)" \
 		"SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off" \
 		table "SELECT count(s.name) FROM sizing_keys JOIN sizing s ON s.id = k" \
 		cache "SELECT count((itemcache.get(NULL::sizing, k)).name) FROM sizing_keys"
-	race "$(rounds 2 3)" "" \
+	race "$(rounds 1 3)" "" \
 		table_single "SELECT single_off()" cache_single "SELECT single_on()"
 	print_size "$items"
 }

@@ -6,7 +6,7 @@
 want_server itemcache.memory=640MB
 begin_values
 
-rows=200000
+rows=$(rounds 20000 200000)
 for side in attached plain; do
 	copy_of_items "update_$side" $rows
 	cat >"$WORK/update_$side.sql" <<-SQL
@@ -20,11 +20,11 @@ want_cached update_attached
 export PGOPTIONS='-c synchronous_commit=off'
 options=(-c 4 -j "$(threads 4)")
 for side in plain attached; do
-	transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 1 5)"
+	transactions "$WORK/update_$side.sql" "${options[@]}" "$(rounds -t1000 -T5)"
 done
 for ((round = 0; round < $(rounds 2 4); round++)); do
 	for side in $(sides $round plain attached); do
-		transactions "$WORK/update_$side.sql" "${options[@]}" -T "$(rounds 3 8)"
+		transactions "$WORK/update_$side.sql" "${options[@]}" "$(rounds -t2000 -T8)"
 		add $side "$VALUE" tps
 	done
 done
