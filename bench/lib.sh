@@ -367,6 +367,24 @@ transactions()
 	VALUE=$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")
 }
 
+# sustained WARM SECONDS PGBENCH_OPTIONS...: transactions per second, into $VALUE,
+# of SECONDS that follow WARM seconds of the same connections.  A new process
+# pays for each page of shared memory when it first touches it, and in a table
+# that large this takes a while, whichever cache it is.  With --quick there is
+# no more than a second, and nothing is warm.
+sustained()
+{
+	local warm=$1 seconds=$2
+
+	shift 2
+	[ -z "$QUICK" ] || warm=0 seconds=1
+	job pgbench -n -M prepared -T $((warm + seconds)) -P 1 "$@"
+	VALUE=$(awk -v warm=$warm '
+		$1 == "progress:" && $2 > warm + 0.5 { n++; sum += $4 }
+		/^tps = / { all = $3 }
+		END { print n ? sum / n : all }' "$WORK/output")
+}
+
 # latencies SCRIPT OPTIONS...: as transactions(), with the median in us into $MEDIAN
 latencies()
 {

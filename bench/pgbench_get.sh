@@ -16,13 +16,9 @@ cat >"$WORK/plain.sql" <<-SQL
 	SELECT name FROM items WHERE id = :id;
 SQL
 
-options=(-c 4 -j "$(threads 4)")
-for side in plain get; do
-	transactions "$WORK/$side.sql" "${options[@]}" "$(rounds -t5000 -T5)"
-done
 for ((round = 0; round < $(rounds 2 3); round++)); do
 	for side in plain get; do
-		transactions "$WORK/$side.sql" "${options[@]}" "$(rounds -t10000 -T30)"
+		sustained 15 30 -f "$WORK/$side.sql" -c 4 -j "$(threads 4)"
 		add $side "$VALUE" tps
 	done
 done

@@ -46,12 +46,11 @@ own_script()
 	local round side
 
 	begin_values "$1"
-	for ((round = 0; round <= $(rounds 1 3); round++)); do
+	for ((round = 0; round < $(rounds 2 3); round++)); do
 		for side in plain attached; do
 			own_side $side
-			job pgbench -n -M prepared -b "$2" -c 4 -j "$(threads 4)" -T "$(rounds 1 "$([ "$round" -gt 0 ] && say 30 || say 5)")"
-			[ "$round" -eq 0 ] ||
-				add $side "$(sed -n 's/^tps = \([0-9.]*\) .*/\1/p' "$WORK/output")" tps
+			sustained 10 30 -b "$2" -c 4 -j "$(threads 4)"
+			add $side "$VALUE" tps
 		done
 	done
 	report "$3" "not attached" at_least "$4" attached plain

@@ -31,12 +31,11 @@ cat >"$WORK/plain.sql" <<-SQL
 	\\set id random(1, $ITEMS)
 	SELECT name, price FROM items WHERE id = :id;
 SQL
-options=(-c 4 -j "$(threads 4)")
-for ((round = 0; round <= $(rounds 1 3); round++)); do
+for ((round = 0; round < $(rounds 2 3); round++)); do
 	for side in off on; do
 		sql "ALTER DATABASE $PGDATABASE SET itemcache.transparent = $side"
-		transactions "$WORK/plain.sql" "${options[@]}" -T "$(rounds 1 "$([ $round -gt 0 ] && say 30 || say 5)")"
-		[ "$round" -eq 0 ] || add $side "$VALUE" tps
+		sustained 15 30 -f "$WORK/plain.sql" -c 4 -j "$(threads 4)"
+		add $side "$VALUE" tps
 	done
 done
 sql "ALTER DATABASE $PGDATABASE RESET itemcache.transparent"

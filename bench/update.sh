@@ -18,13 +18,9 @@ sql "SELECT itemcache.attach('update_attached', preload => false)"
 want_cached update_attached
 
 export PGOPTIONS='-c synchronous_commit=off'
-options=(-c 4 -j "$(threads 4)")
-for side in plain attached; do
-	transactions "$WORK/update_$side.sql" "${options[@]}" "$(rounds -t1000 -T5)"
-done
 for ((round = 0; round < $(rounds 2 4); round++)); do
 	for side in $(sides $round plain attached); do
-		transactions "$WORK/update_$side.sql" "${options[@]}" "$(rounds -t2000 -T8)"
+		sustained 10 10 -f "$WORK/update_$side.sql" -c 4 -j "$(threads 4)"
 		add $side "$VALUE" tps
 	done
 done
