@@ -46,7 +46,7 @@ own_script()
 	local round side
 
 	begin_values "$1"
-	for ((round = 0; round < $(rounds 2 3); round++)); do
+	for ((round = 0; round < $(rounds 1 3); round++)); do
 		for side in plain attached; do
 			own_side $side
 			sustained 10 30 -b "$2" -c 4 -j "$(threads 4)"

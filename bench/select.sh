@@ -31,7 +31,7 @@ cat >"$WORK/plain.sql" <<-SQL
 	\\set id random(1, $ITEMS)
 	SELECT name, price FROM items WHERE id = :id;
 SQL
-for ((round = 0; round < $(rounds 2 3); round++)); do
+for ((round = 0; round < $(rounds 1 3); round++)); do
 	for side in off on; do
 		sql "ALTER DATABASE $PGDATABASE SET itemcache.transparent = $side"
 		sustained 15 30 -f "$WORK/plain.sql" -c 4 -j "$(threads 4)"
