@@ -228,6 +228,33 @@ SELECT itemcache.get(NULL::priv_3.names_old, 1);
 RESET ROLE;
 
 --
+-- A policy that renames the schema and looks up in the same table, while a lookup
+-- runs its query
+--
+SELECT format('GRANT CREATE ON DATABASE %I TO regress_itemcache_owner', current_database()) \gexec
+CREATE SCHEMA priv_moving AUTHORIZATION regress_itemcache_owner;
+SET ROLE regress_itemcache_owner;
+CREATE TABLE priv_moving.secured (id int PRIMARY KEY, v text);
+INSERT INTO priv_moving.secured SELECT i, 'v' || i FROM generate_series(1, 4) i;
+SELECT itemcache.attach('priv_moving.secured');
+CREATE FUNCTION priv_moving.moves(id int) RETURNS boolean LANGUAGE plpgsql SET search_path = priv AS $$
+BEGIN
+	IF id = 2 THEN
+		ALTER SCHEMA priv_moving RENAME TO priv_moved;
+		PERFORM itemcache.get(NULL::priv_moved.secured, 1);
+		PERFORM itemcache.get(NULL::priv_moved.secured, 3);
+	END IF;
+	RETURN true;
+END $$;
+CREATE POLICY moves ON priv_moving.secured USING (priv_moving.moves(id));
+ALTER TABLE priv_moving.secured ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT * FROM itemcache.get_many(NULL::priv_moving.secured, ARRAY[1, 2]);
+SELECT * FROM itemcache.get_many(NULL::priv_moved.secured, ARRAY[1, 3, 4]);
+DROP SCHEMA priv_moved CASCADE;
+RESET ROLE;
+SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_itemcache_owner', current_database()) \gexec
+
+--
 -- The rest belongs to owners
 --
 SET ROLE regress_itemcache_reader;
