@@ -104,6 +104,15 @@ cleanup()
 	exit $status
 }
 
+# Let signals end the program by way of its EXIT trap.  A second one, as from
+# timeout(1) or an impatient user, must not end that in turn.
+trap_signals()
+{
+	trap "trap '' HUP INT TERM; exit 129" HUP
+	trap "trap '' HUP INT TERM; exit 130" INT
+	trap "trap '' HUP INT TERM; exit 143" TERM
+}
+
 # Run a command as the unprivileged user.
 run()
 {
@@ -362,9 +371,7 @@ set_up()
 	local tmp=${TMPDIR:-/tmp} name
 
 	trap cleanup EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap_signals
 
 	find_server
 	install_optional
