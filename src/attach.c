@@ -52,7 +52,7 @@ static void ClearRelation(Oid relid);
 Datum
 itemcache_attach(PG_FUNCTION_ARGS)
 {
-	Oid			relid = DatumGetObjectId(RequireArgument(fcinfo, 0, "relation"));
+	Oid			relid = RequireRelation(fcinfo);
 	bool		preload = DatumGetBool(RequireArgument(fcinfo, 1, "preload"));
 	bool		cache_new = DatumGetBool(RequireArgument(fcinfo, 2, "cache_new"));
 	Relation	rel;
@@ -94,7 +94,7 @@ itemcache_attach(PG_FUNCTION_ARGS)
 Datum
 itemcache_detach(PG_FUNCTION_ARGS)
 {
-	Oid			relid = DatumGetObjectId(RequireArgument(fcinfo, 0, "relation"));
+	Oid			relid = RequireRelation(fcinfo);
 	Relation	rel;
 	List	   *triggers;
 	bool		dropped = false;

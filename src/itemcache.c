@@ -208,8 +208,17 @@ RequireArgument(FunctionCallInfo fcinfo, int argno, const char *name)
 	if (PG_ARGISNULL(argno))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("\"%s\" must not be null", name),
-				 strcmp(name, "relation") == 0 ?
-				 errhint("to_regclass() is null if there is no such table.") : 0));
+				 errmsg("\"%s\" must not be null", name)));
 	return PG_GETARG_DATUM(argno);
+}
+
+Oid
+RequireRelation(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("\"%s\" must not be null", "relation"),
+				 errhint("to_regclass() is null if there is no such table.")));
+	return PG_GETARG_OID(0);
 }

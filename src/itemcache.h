@@ -47,4 +47,7 @@ extern void RequirePreloaded(void);
 extern Datum RequireArgument(FunctionCallInfo fcinfo, int argno,
 							 const char *name);
 
+/* The same for the first argument, a relation. */
+extern Oid	RequireRelation(FunctionCallInfo fcinfo);
+
 #endif							/* ITEMCACHE_H */

@@ -186,7 +186,7 @@ PG_FUNCTION_INFO_V1(itemcache_preload);
 Datum
 itemcache_preload(PG_FUNCTION_ARGS)
 {
-	Oid			relid = DatumGetObjectId(RequireArgument(fcinfo, 0, "relation"));
+	Oid			relid = RequireRelation(fcinfo);
 	Relation	rel;
 	PageLoader	loader;
 
