@@ -15,7 +15,7 @@
 . "$SOURCE/bench/servers.sh"
 want_others || return 0
 
-total=64
+total=$(rounds 16 64)
 seconds=$(rounds 1 4)
 value "SELECT (pg_table_size('items') + pg_indexes_size('items')) / 1048576"
 say "== items and its index: $VALUE MB, for $total MB of memory"
@@ -92,10 +92,10 @@ compare_splits()
 			"itemcache_$split" buffers
 	done
 	say "  (read from disk, kB/s: shared buffers alone $(head -n 1 "$WORK/values/buffers.disk")," \
-		"with 32 MB of items $(head -n 1 "$WORK/values/itemcache_32.disk"))"
+		"with $((total / 2)) MB of items $(head -n 1 "$WORK/values/itemcache_$((total / 2)).disk"))"
 }
 
-compare_splits disk_hot "$(rounds 32 "16 32 48")" --hot 5
+compare_splits disk_hot "$(rounds 8 "16 32 48")" --hot 5
 if [ -z "$QUICK" ]; then
 	compare_splits disk_zipf "16 32 48" --zipf $ZIPF
 	compare_splits kernel_hot 32 --hot 5

@@ -8,14 +8,11 @@
 # needs with want_server, takes values with "add SIDE VALUE UNIT", the same
 # number of them for both sides and in turn, and ends with "report".
 
-ITEMS=1000000
-KEYS=1000000
 FAILED=()
 VALGRIND=
 
 # rounds QUICK FULL: how often something is measured, how long pgbench runs, or
-# how many rows it wants.  All that --quick makes smaller asks this; it keeps
-# the million items, as figures are others in a smaller table.
+# how many rows there are.  All that --quick makes smaller asks this.
 rounds()
 {
 	[ -n "$QUICK" ] && say "$1" || say "$2"
@@ -65,8 +62,46 @@ bench_cleanup()
 		sleep 1
 		kill -KILL -- "-$VALGRIND" 2>/dev/null
 	fi
+	give_back_huge_pages
 	(exit $status)
 	cleanup
+}
+
+# ---------------------------------------------------------------------------
+# Huge pages
+# ---------------------------------------------------------------------------
+
+HUGE_PAGES_FILE=/proc/sys/vm/nr_hugepages
+HUGE_PAGES_BEFORE=
+
+want_huge_pages()
+{
+	[ -w $HUGE_PAGES_FILE ] && [ "$(id -u)" -eq 0 ] ||
+		die "--huge-pages wants to be root, and a kernel that has them"
+}
+
+# Those of a server that is about to start with these options, beside what has
+# been reserved by others.  They stay reserved for the next server.
+reserve_huge_pages()
+{
+	local wanted
+
+	[ -n "$HUGE_PAGES" ] || return 0
+	# shellcheck disable=SC2086
+	wanted=$(run postgres -D "$WORK/data" -C shared_memory_size_in_huge_pages $1 2>"$WORK/output") ||
+		die "cannot tell how many huge pages the server wants" "$(cat "$WORK/output")"
+	[ -n "$HUGE_PAGES_BEFORE" ] || HUGE_PAGES_BEFORE=$(cat $HUGE_PAGES_FILE)
+	wanted=$((HUGE_PAGES_BEFORE + wanted))
+	[ "$(cat $HUGE_PAGES_FILE)" -lt $wanted ] || return 0
+	say $wanted >$HUGE_PAGES_FILE
+	[ "$(cat $HUGE_PAGES_FILE)" -ge $wanted ] ||
+		die "the kernel has only $(cat $HUGE_PAGES_FILE) of $wanted huge pages"
+}
+
+# The servers may still run: the kernel takes them as they are let go.
+give_back_huge_pages()
+{
+	[ -z "$HUGE_PAGES_BEFORE" ] || say "$HUGE_PAGES_BEFORE" >$HUGE_PAGES_FILE
 }
 
 describe_machine()
@@ -79,6 +114,7 @@ describe_machine()
 		"$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GB memory," \
 		"$(uname -s) $(uname -r), $(gcc --version | head -n 1)"
 	say "== load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)${QUICK:+; by bench/run --quick}"
+	say "== shared memory in $([ -n "$HUGE_PAGES" ] && say "huge pages (--huge-pages)" || say "ordinary pages")"
 }
 
 make_cluster()
@@ -99,6 +135,7 @@ make_cluster()
 	run tee -a "$WORK/data/postgresql.conf" >/dev/null <<-CONF
 		listen_addresses = ''
 		unix_socket_directories = '$WORK/socket'
+		huge_pages = $([ -n "$HUGE_PAGES" ] && say on || say off)
 		shared_preload_libraries = 'itemcache'
 		itemcache.preload = off
 		itemcache.transparent = off
@@ -146,6 +183,7 @@ start_server()
 	for setting in "$@"; do
 		options="$options -c $setting"
 	done
+	reserve_huge_pages "$options"
 	control start "$options"
 	SERVER=$*
 }
@@ -178,6 +216,7 @@ first_answer()
 		echo "started at $((start / 1000)) us, ready after $((($(date +%s%N) - start) / 1000)) us"
 	SH
 	stop_server
+	reserve_huge_pages "$options"
 	SERVER=starting
 	job bash "$WORK/ready.sh" "$WORK/data" "$WORK/server.log" "$options" "$query" "$answer"
 	SERVER=$*
@@ -213,6 +252,9 @@ value()
 # ---------------------------------------------------------------------------
 # The tables
 # ---------------------------------------------------------------------------
+
+ITEMS=$(rounds 250000 1000000)
+KEYS=$ITEMS
 
 # items, of some 300 bytes a row, and as many random keys of it.  The keys of
 # batches are not compressed: to decompress them is nobody's work here.
@@ -440,7 +482,8 @@ start_callgrind_server()
 	# shellcheck disable=SC2024
 	run valgrind --tool=callgrind --callgrind-out-file="$WORK/out/callgrind/%p" "${options[@]}" \
 		"$BINDIR/postgres" -D "$WORK/data" \
-		-c shared_buffers=64MB -c itemcache.memory=64MB -c max_connections=10 "$@" \
+		-c huge_pages=off -c shared_buffers=64MB -c itemcache.memory=64MB \
+		-c max_connections=10 "$@" \
 		</dev/null >"$WORK/valgrind.log" 2>&1 &
 	VALGRIND=$!
 	set +m
