@@ -44,6 +44,7 @@ static KeptSite KeptSites[KEPT_SITES];
 static KeptSite *KeptSiteFor(Oid rowtype, Oid function);
 static void KeepCallSite(const CallSite *site);
 static bool CanBeKept(const CallSite *site);
+static void RequireItems(const ItemRelation *relation);
 static Oid	RowTypeOfArgument(FmgrInfo *flinfo, bool of_array);
 
 CallSite *
@@ -127,25 +128,33 @@ OpenCallSite(CallSite *site)
 	else
 		RefreshItemRelation(relation, false);
 
+	if (relation->state != RELATION_SERVED)
+		RequireItems(relation);
+	if (first)
+		KeepCallSite(site);
+	return relation;
+}
+
+/* Is the relation, which may not be attached, one that has items? */
+static void
+RequireItems(const ItemRelation *relation)
+{
 	if (relation->fitness == RELATION_WRONG_KIND)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a table", get_rel_name(site->relid)),
+				 errmsg("\"%s\" is not a table", get_rel_name(relation->relid)),
 				 errhint("Items are rows of a table or partitioned table.")));
 	if (!OidIsValid(relation->pkindex))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no primary key",
-						get_rel_name(site->relid)),
+						get_rel_name(relation->relid)),
 				 errhint("Items are looked up by primary key: add one with ALTER TABLE.")));
 	if (!relation->key_usable)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("primary key of table \"%s\" is not a btree index",
-						get_rel_name(site->relid))));
-	if (first)
-		KeepCallSite(site);
-	return relation;
+						get_rel_name(relation->relid))));
 }
 
 static KeptSite *

@@ -42,16 +42,19 @@ static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 						   Datum *values, bool *isnull, ItemPointer tid);
 
 void
-BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, int nkeys,
-			 const Oid *keytypes, int natts)
+BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
+			 const List *keytypes, int natts)
 {
+	int			nkeys = list_length(keytypes);
+
 	fetcher->relation = FindItemRelation(relid);
 	ItemRelationIsLockedByPlan(fetcher->relation);
 	fetcher->ps = ps;
 	fetcher->nkeys = nkeys;
-	fetcher->keys = palloc(nkeys * sizeof(FetchKey));
+	fetcher->keys = nkeys == 1 ? &fetcher->only_key :
+		palloc(nkeys * sizeof(FetchKey));
 	for (int i = 0; i < nkeys; i++)
-		fetcher->keys[i].type = keytypes[i];
+		fetcher->keys[i].type = list_nth_oid(keytypes, i);
 	fetcher->natts = natts;
 	fetcher->buffer = (char *) fetcher->space;
 	fetcher->buffer_size = sizeof(fetcher->space);
@@ -93,19 +96,6 @@ FitRelation(ItemFetcher *fetcher)
 	for (int i = 0; i < shape->nkeys; i++)
 		fetcher->natts = Max(fetcher->natts, shape->keys[i].attno);
 	fetcher->shape_id = shape->id;
-}
-
-bool
-MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
-{
-	return ConvertColumn(&fetcher->keys[i].converter, fetcher->relation->shape, i,
-						 value, key);
-}
-
-uint64
-HashFetchKey(ItemFetcher *fetcher, const Datum *key)
-{
-	return KeyHash(fetcher->relation->shape, fetcher->relation->key, key);
 }
 
 void

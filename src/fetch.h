@@ -22,6 +22,7 @@ typedef struct FetchKey
 
 #define FETCH_SPACE		256
 
+/* The space comes last, so that it need not be zeroed with the rest. */
 typedef struct ItemFetcher
 {
 	ItemRelation *relation;
@@ -29,23 +30,25 @@ typedef struct ItemFetcher
 	PlanState  *ps;				/* the node: its snapshot, memory, counts */
 	int			nkeys;			/* columns of the key */
 	FetchKey   *keys;
+	FetchKey	only_key;		/* if there is but one */
 	int			natts;			/* columns to form */
 	uint64		shape_id;		/* that the converters were made for */
 	char	   *buffer;			/* the image of the current item */
 	Size		buffer_size;
-	uint64		space[FETCH_SPACE / sizeof(uint64)];	/* a buffer for small ones */
 	Size		prefix;			/* bytes of an image that mostly are enough */
 	ItemReader *reader;			/* NULL until it is needed */
+	uint64		space[FETCH_SPACE / sizeof(uint64)];	/* a buffer for small ones */
 } ItemFetcher;
 
 /*
  * For node "ps", which is beginning, and has the relation locked; *fetcher is
- * zero.  Keys will be of "nkeys" values of these types, for each of which
- * PrepareComparison() succeeded when the plan was made; the first "natts"
- * columns will be wanted.  Memory is the executor state's.
+ * zero, but for its space, and stays where it is.  Keys will be of values of
+ * these types (a list of OIDs), for each of which PrepareComparison() succeeded
+ * when the plan was made; the first "natts" columns will be wanted.  Memory is the
+ * executor state's.
  */
 extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
-						 int nkeys, const Oid *keytypes, int natts);
+						 const List *keytypes, int natts);
 extern void EndFetcher(ItemFetcher *fetcher);
 
 /*
@@ -59,10 +62,26 @@ extern void RefreshFetcher(ItemFetcher *fetcher);
  * A value of key column "i" from one of its keytype, not NULL; false if no row
  * can have it.  What it is made of is allocated in the current memory context.
  */
-extern bool MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key);
+static inline bool
+MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
+{
+	ItemShape  *shape = fetcher->relation->shape;
+	ColumnConverter *converter = &fetcher->keys[i].converter;
+
+	if (converter->method == CONVERT_NOTHING && shape->keys[i].typbyval)
+	{
+		*key = value;
+		return true;
+	}
+	return ConvertColumn(converter, shape, i, value, key);
+}
 
 /* Hash of a key, for the next two. */
-extern uint64 HashFetchKey(ItemFetcher *fetcher, const Datum *key);
+static inline uint64
+HashFetchKey(ItemFetcher *fetcher, const Datum *key)
+{
+	return KeyHash(fetcher->relation->shape, fetcher->relation->seed, key);
+}
 
 /*
  * Have the processor fetch items that will be looked up, all at once: not

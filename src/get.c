@@ -41,7 +41,7 @@ itemcache_get(PG_FUNCTION_ARGS)
 	uint64		shape_id = 0;
 	bool		exists = false;
 	Datum		key[INDEX_MAX_KEYS];
-	Datum	   *keys = key;
+	uint64		hash = 0;
 	HeapTupleHeader result;
 
 	site = GetCallSite(fcinfo, false, false);
@@ -54,18 +54,25 @@ itemcache_get(PG_FUNCTION_ARGS)
 		exists = ConvertKey(site->converter, site->relation,
 							PG_GETARG_DATUM(1), key);
 		if (exists)
-			PrefetchItem(site->relation, key);
+		{
+			hash = KeyHash(site->relation->shape, site->relation->seed, key);
+			PrefetchItem(site->relation, hash);
+		}
 	}
 
 	relation = OpenCallSite(site);
 	by_query = CheckReadPrivilege(relation);
 	if (shape_id != relation->shape->id)
+	{
 		exists = !PG_ARGISNULL(1) &&
 			ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key);
+		if (exists)
+			hash = KeyHash(relation->shape, relation->seed, key);
+	}
 	if (!exists)
 		PG_RETURN_NULL();
 
-	LookupItems(relation, CallersSnapshot(), by_query, 1, &keys, &result);
+	result = LookupItem(relation, CallersSnapshot(), by_query, key, hash);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	MakeRowDatum(result, relation->shape->tupdesc,

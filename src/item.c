@@ -25,7 +25,6 @@ static bool NeedsFlattening(const ItemShape *shape, const Datum *values,
 							const bool *isnull, Size *rawsize);
 static HeapTupleHeader CopyImage(const ItemShape *shape, HeapTuple tuple,
 								 ItemPointer tid, Size limit);
-static uint64 MixHash(uint64 hash);
 static bool ImageEquals(const KeyColumn *column, Datum a, Datum b);
 
 /*
@@ -153,39 +152,6 @@ ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key)
 	}
 }
 
-/* The finalizer of MurmurHash3: a bijection, so short keys do not collide. */
-static inline uint64
-MixHash(uint64 hash)
-{
-	hash ^= hash >> 33;
-	hash *= UINT64CONST(0xff51afd7ed558ccd);
-	hash ^= hash >> 33;
-	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
-	hash ^= hash >> 33;
-	return hash;
-}
-
-/*
- * The bytes of a pass-by-value datum that count.  A fetched value and a
- * computed one may differ above them (a large OID, say, is sign-extended by
- * one and not by the other).
- */
-static inline uint64
-ByvalImage(const KeyColumn *column, Datum value)
-{
-	switch (column->typlen)
-	{
-		case 1:
-			return (uint8) value;
-		case 2:
-			return (uint16) value;
-		case 4:
-			return (uint32) value;
-		default:
-			return (uint64) value;
-	}
-}
-
 /* The bytes of a pass-by-reference datum. */
 static inline const unsigned char *
 ByrefImage(const KeyColumn *column, Datum value, int *len)
@@ -201,9 +167,9 @@ ByrefImage(const KeyColumn *column, Datum value, int *len)
 }
 
 uint64
-KeyHash(const ItemShape *shape, uint64 relation, const Datum *key)
+KeyHashGeneral(const ItemShape *shape, uint64 seed, const Datum *key)
 {
-	uint64		hash = MixHash(relation + UINT64CONST(0x9e3779b97f4a7c15));
+	uint64		hash = seed;
 
 	for (int i = 0; i < shape->nkeys; i++)
 	{
@@ -247,8 +213,8 @@ KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
 }
 
 bool
-ColumnsHaveKey(const ItemShape *shape, const Datum *values, const bool *isnull,
-			   const Datum *key)
+ColumnsHaveKeyGeneral(const ItemShape *shape, const Datum *values,
+					  const bool *isnull, const Datum *key)
 {
 	for (int i = 0; i < shape->nkeys; i++)
 	{

@@ -74,8 +74,60 @@ extern HeapTupleHeader ItemImage(const ItemShape *shape, HeapTuple tuple,
  */
 extern void ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key);
 
-/* Hash of a key's image, seeded with the owner's key ("relation"). */
-extern uint64 KeyHash(const ItemShape *shape, uint64 relation, const Datum *key);
+/* The finalizer of MurmurHash3: a bijection, so short keys do not collide. */
+static inline uint64
+MixHash(uint64 hash)
+{
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xff51afd7ed558ccd);
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	hash ^= hash >> 33;
+	return hash;
+}
+
+/*
+ * The bytes of a pass-by-value datum that count.  A fetched value and a
+ * computed one may differ above them (a large OID, say, is sign-extended by
+ * one and not by the other).
+ */
+static inline uint64
+ByvalImage(const KeyColumn *column, Datum value)
+{
+	if (column->typlen == sizeof(Datum))
+		return (uint64) value;
+	switch (column->typlen)
+	{
+		case 1:
+			return (uint8) value;
+		case 2:
+			return (uint16) value;
+		default:
+			return (uint32) value;
+	}
+}
+
+/* What the hashes of a relation's keys begin with; it has this owner's key. */
+static inline uint64
+KeyHashSeed(uint64 ownerkey)
+{
+	return MixHash(ownerkey + UINT64CONST(0x9e3779b97f4a7c15));
+}
+
+/*
+ * Hash of a key's image.  One number is the usual case, here and below, and
+ * is in the way of every lookup.
+ */
+extern uint64 KeyHashGeneral(const ItemShape *shape, uint64 seed,
+							 const Datum *key);
+
+static inline uint64
+KeyHash(const ItemShape *shape, uint64 seed, const Datum *key)
+{
+	if (shape->nkeys == 1 && shape->keys[0].typbyval)
+		return MixHash(seed + ByvalImage(&shape->keys[0], key[0]));
+	return KeyHashGeneral(shape, seed, key);
+}
 
 /* Are two values of key column "column" equal to the key's own operator? */
 extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
@@ -93,7 +145,20 @@ extern Size FormColumns(const ItemShape *shape, HeapTupleHeader image, Size size
 						int natts, Datum *values, bool *isnull);
 
 /* Is "key" bytewise the key of these columns, up to the key's last? */
-extern bool ColumnsHaveKey(const ItemShape *shape, const Datum *values,
-						   const bool *isnull, const Datum *key);
+extern bool ColumnsHaveKeyGeneral(const ItemShape *shape, const Datum *values,
+								  const bool *isnull, const Datum *key);
+
+static inline bool
+ColumnsHaveKey(const ItemShape *shape, const Datum *values, const bool *isnull,
+			   const Datum *key)
+{
+	const KeyColumn *column = &shape->keys[0];
+
+	if (shape->nkeys == 1 && column->typbyval)
+		return !isnull[column->attno - 1] &&
+			ByvalImage(column, values[column->attno - 1]) ==
+			ByvalImage(column, key[0]);
+	return ColumnsHaveKeyGeneral(shape, values, isnull, key);
+}
 
 #endif							/* ITEMCACHE_ITEM_H */

@@ -157,11 +157,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	ItemJoinState *state = (ItemJoinState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *numbers = list_nth(plan->custom_private, JOIN_NUMBERS);
-	List	   *types = list_nth(plan->custom_private, JOIN_KEY_TYPES);
-	Oid			keytypes[INDEX_MAX_KEYS];
 	Relation	rel;
-	ListCell   *lc;
-	int			i = 0;
 
 	/* the range table was joined to others' since JOIN_RTI was written */
 	state->jointype = list_nth_int(numbers, JOIN_TYPE);
@@ -181,10 +177,8 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	rel = OpenScannedRelation(estate, state->rti);
 	FindColumns(state, plan);
 	MakeRows(state, RelationGetNumberOfAttributes(rel));
-	foreach(lc, types)
-		keytypes[i++] = lfirst_oid(lc);
-	BeginFetcher(&state->fetcher, &node->ss.ps,
-				 RelationGetRelid(rel), state->nkeys, keytypes,
+	BeginFetcher(&state->fetcher, &node->ss.ps, RelationGetRelid(rel),
+				 list_nth(plan->custom_private, JOIN_KEY_TYPES),
 				 list_nth_int(numbers, JOIN_NATTS));
 	state->batch = 1;
 }

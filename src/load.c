@@ -166,7 +166,7 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 		if (fill->image == NULL)
 			continue;
 		ItemKey(access->shape, &tuple, key);
-		fill->hash = KeyHash(access->shape, access->relation->key, key);
+		fill->hash = KeyHash(access->shape, access->relation->seed, key);
 		StorePrefetchSlots(fill->hash);
 		n++;
 	}

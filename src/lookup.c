@@ -31,8 +31,6 @@
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results);
-static void LookupOne(ItemRelation *relation, Snapshot snapshot, Datum *key,
-					  HeapTupleHeader *result);
 static void ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
 						Datum *const *keys, HeapTupleHeader *results);
 static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
@@ -59,31 +57,30 @@ LookupItems(ItemRelation *relation, Snapshot snapshot, bool read_table,
 	}
 	else if (relation->partitioned)
 		LookupInPartitions(relation, snapshot, nkeys, keys, results);
-	else if (nkeys == 1)
-		LookupOne(relation, snapshot, keys[0], results);
 	else
 		LookupInRelation(relation, snapshot, nkeys, keys, results);
 }
 
-/* The usual case, without the detours of a batch. */
-static void
-LookupOne(ItemRelation *relation, Snapshot snapshot, Datum *key,
-		  HeapTupleHeader *result)
+HeapTupleHeader
+LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
+		   Datum *key, uint64 hash)
 {
 	ItemAccess	access;
+	HeapTupleHeader result = NULL;
 
-	*result = NULL;
-	if (key == NULL)
-		return;
+	if (read_table || relation->partitioned)
+	{
+		LookupItems(relation, snapshot, read_table, 1, &key, &result);
+		return result;
+	}
 	BeginItemAccess(&access, relation, snapshot);
 	if (access.serve)
-		*result = FetchItem(&access,
-							KeyHash(relation->shape, relation->key, key), NULL,
-							key);
-	if (*result != NULL)
+		result = FetchItem(&access, hash, NULL, key);
+	if (result != NULL)
 		RelationCount(relation, COUNT_HITS, 1);
 	else
-		ReadMissing(&access, 1, 1, &key, result);
+		ReadMissing(&access, 1, 1, &key, &result);
+	return result;
 }
 
 static void
@@ -137,7 +134,7 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 	for (int i = 0; i < nkeys && served; i++)
 	{
 		if (keys[i] != NULL)
-			hashes[nwanted++] = KeyHash(relation->shape, relation->key, keys[i]);
+			hashes[nwanted++] = KeyHash(relation->shape, relation->seed, keys[i]);
 	}
 	if (nwanted > 0)
 		StorePrefetch(nwanted, hashes, PREFETCH_SIZE, hints);
@@ -162,10 +159,10 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 }
 
 void
-PrefetchItem(const ItemRelation *relation, const Datum *key)
+PrefetchItem(const ItemRelation *relation, uint64 hash)
 {
 	if (relation->state == RELATION_SERVED)
-		StorePrefetchSlots(KeyHash(relation->shape, relation->key, key));
+		StorePrefetchSlots(hash);
 }
 
 /*

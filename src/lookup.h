@@ -33,9 +33,17 @@ extern void LookupItems(ItemRelation *relation, Snapshot snapshot,
 						HeapTupleHeader *results);
 
 /*
- * Have the processor fetch what a lookup of this key will read first, while
- * the caller still prepares for it.  Changes nothing and promises nothing.
+ * The same for one key that can exist, without the detours of a batch; "hash"
+ * is its KeyHash().
  */
-extern void PrefetchItem(const ItemRelation *relation, const Datum *key);
+extern HeapTupleHeader LookupItem(ItemRelation *relation, Snapshot snapshot,
+								  bool read_table, Datum *key, uint64 hash);
+
+/*
+ * Have the processor fetch what a lookup of the key with this hash will read
+ * first, while the caller still prepares for it.  Changes nothing and promises
+ * nothing.
+ */
+extern void PrefetchItem(const ItemRelation *relation, uint64 hash);
 
 #endif							/* ITEMCACHE_LOOKUP_H */

@@ -167,7 +167,7 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
 	item.image = image;
-	item.hash = KeyHash(access->shape, access->relation->key, key);
+	item.hash = KeyHash(access->shape, access->relation->seed, key);
 	FillItems(access, ((BufferHeapTupleTableSlot *) slot)->buffer, &item, 1,
 			  false);
 }

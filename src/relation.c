@@ -140,6 +140,7 @@ FindItemRelation(Oid relid)
 		memset((char *) relation + sizeof(Oid), 0,
 			   sizeof(ItemRelation) - sizeof(Oid));
 		relation->key = RelationOwnerKey(MyDatabaseId, relid);
+		relation->seed = KeyHashSeed(relation->key);
 		relation->owner = OWNER_NONE;
 	}
 	last = relation;
@@ -230,20 +231,10 @@ ItemRelationOf(Relation rel)
 }
 
 uint64
-ItemRelationEpoch(ItemRelation *relation)
+NewItemRelationEpoch(ItemRelation *relation)
 {
-	uint64		epoch;
-
-	if (relation->state != RELATION_SERVED)
-		return EPOCH_NONE;
-	epoch = OwnerEpoch(relation->owner, relation->key);
-	if (epoch == EPOCH_NONE)
-	{
-		/* the slot went to another table */
-		relation->owner = OwnerMake(relation->key);
-		epoch = OwnerEpoch(relation->owner, relation->key);
-	}
-	return epoch;
+	relation->owner = OwnerMake(relation->key);
+	return OwnerEpoch(relation->owner, relation->key);
 }
 
 bool

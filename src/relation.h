@@ -38,6 +38,7 @@ typedef struct ItemRelation
 	Oid			relid;			/* hash key; must be first */
 	bool		valid;			/* cleared by the relcache callback */
 	uint64		key;			/* as owner: database and relid */
+	uint64		seed;			/* KeyHashSeed() of it */
 	RelationState state;
 	RelationState fitness;		/* what state would be, once attached */
 	bool		attached;		/* has our trigger, in whatever form */
@@ -125,8 +126,20 @@ extern ItemRelation *ItemRelationOf(Relation rel);
 /* Description for people of why a relation is not served (for views, errors). */
 extern const char *RelationStateName(RelationState state);
 
+/* An epoch for a relation whose owner slot went to another table. */
+extern uint64 NewItemRelationEpoch(ItemRelation *relation);
+
 /* The relation's current epoch, or EPOCH_NONE if it is not served. */
-extern uint64 ItemRelationEpoch(ItemRelation *relation);
+static inline uint64
+ItemRelationEpoch(ItemRelation *relation)
+{
+	uint64		epoch;
+
+	if (relation->state != RELATION_SERVED)
+		return EPOCH_NONE;
+	epoch = OwnerEpoch(relation->owner, relation->key);
+	return epoch != EPOCH_NONE ? epoch : NewItemRelationEpoch(relation);
+}
 
 /* Does this transaction hold "mode" or a stronger lock on the relation? */
 extern bool RelationLockHeld(Oid relid, LOCKMODE mode);

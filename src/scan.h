@@ -18,6 +18,7 @@
  * A plan's custom_private is a list of lists:
  *
  *		SCAN_NUMBERS	integers: ScanNumbers below
+ *		SCAN_KEY_TYPES	OIDs of the types of the values that make a key
  *		SCAN_ATTNOS		the columns of the key, in its order
  *		SCAN_OPERATORS	OIDs of the operators that compare them, for EXPLAIN
  *		SCAN_COLUMNS	the columns of the custom_scan_tlist, if there is one;
@@ -29,6 +30,7 @@
 typedef enum ScanPrivate
 {
 	SCAN_NUMBERS,
+	SCAN_KEY_TYPES,
 	SCAN_ATTNOS,
 	SCAN_OPERATORS,
 	SCAN_COLUMNS

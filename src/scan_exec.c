@@ -29,7 +29,6 @@
 #include "lookup.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "scan.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
@@ -40,7 +39,6 @@
 typedef struct ItemScanState
 {
 	CustomScanState css;
-	ItemFetcher fetcher;
 	int			nkeys;			/* key columns */
 	List	   *values;			/* what they are compared with */
 	ExprState **valuestates;	/* NULL, or NULL for some: not needed (yet) */
@@ -56,6 +54,8 @@ typedef struct ItemScanState
 	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
 	uint64	   *hashes;			/* of its keys */
 	StoreHint  *hints;
+
+	ItemFetcher fetcher;		/* must be last; see CreateItemScanState() */
 } ItemScanState;
 
 static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
@@ -87,12 +87,14 @@ static const CustomExecMethods ItemScanExecMethods = {
 	.ExplainCustomScan = ExplainItemScan
 };
 
+/* As newNode() does, but for the fetcher's space. */
 Node *
 CreateItemScanState(CustomScan *plan)
 {
-	ItemScanState *state = (ItemScanState *) newNode(sizeof(ItemScanState),
-													 T_CustomScanState);
+	ItemScanState *state = palloc(sizeof(ItemScanState));
 
+	memset(state, 0, offsetof(ItemScanState, fetcher.space));
+	NodeSetTag(state, T_CustomScanState);
 	state->css.methods = &ItemScanExecMethods;
 	SetSlotOpsVirtual(&state->css);
 	return (Node *) state;
@@ -110,7 +112,6 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *numbers = list_nth(plan->custom_private, SCAN_NUMBERS);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	Oid			types[INDEX_MAX_KEYS];
 
 	state->nkeys = list_length(plan->custom_exprs);
 	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
@@ -118,18 +119,14 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	state->values = plan->custom_exprs;
 	for (int i = 0; i < state->nkeys; i++)
 	{
-		Expr	   *value = list_nth(state->values, i);
-
-		if (!NeedsNoState(value))
+		if (!NeedsNoState(list_nth(state->values, i)))
 			InitValue(state, i);
-		types[i] = exprType((Node *) value);
 	}
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
 	if (state->is_array)
 	{
-		types[0] = get_base_element_type(types[0]);
 		state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
 												  "itemcache scan keys",
 												  ALLOCSET_SMALL_SIZES);
@@ -137,8 +134,9 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 		state->hints = palloc(LOOKUP_BATCH * sizeof(StoreHint));
 	}
 	BeginFetcher(&state->fetcher, &node->ss.ps,
-				 RelationGetRelid(node->ss.ss_currentRelation), state->nkeys,
-				 types, list_nth_int(numbers, SCAN_NATTS));
+				 RelationGetRelid(node->ss.ss_currentRelation),
+				 list_nth(plan->custom_private, SCAN_KEY_TYPES),
+				 list_nth_int(numbers, SCAN_NATTS));
 
 	/* of the whole row, columns that are not looked at might be copied */
 	slot->tts_tableOid = state->fetcher.relation->relid;
@@ -154,10 +152,7 @@ ExecItemScan(CustomScanState *node)
 {
 	if (node->ss.ps.qual == NULL && node->ss.ps.ps_ProjInfo == NULL &&
 		node->ss.ps.state->es_epq_active == NULL)
-	{
-		ResetExprContext(node->ss.ps.ps_ExprContext);
 		return NextItem((ItemScanState *) node);
-	}
 	return ExecScan(&node->ss, (ExecScanAccessMtd) NextItem,
 					(ExecScanRecheckMtd) RecheckItem);
 }
@@ -193,7 +188,8 @@ NextItem(ItemScanState *state)
 	bool		backward =
 		ScanDirectionIsBackward(state->css.ss.ps.state->es_direction);
 
-	ExecClearTuple(slot);
+	if (!TTS_EMPTY(slot))
+		ExecClearTuple(slot);
 	if (state->nlookups < 0)
 	{
 		state->nlookups = 1;
@@ -287,7 +283,10 @@ CompareKeys(const void *a, const void *b, void *arg)
  *-------------------------------------------------------------------------
  */
 
-/* The row of the key at the current position, into "slot". */
+/*
+ * The row of the key at the current position, into "slot".  What the one before
+ * has left in the memory of the current row is not needed any more.
+ */
 static bool
 FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
@@ -296,6 +295,7 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	uint64		hash;
 	StoreHint	hint = NULL;
 
+	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 	RefreshFetcher(&state->fetcher);
 	if (state->is_array)
 	{

@@ -405,6 +405,8 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	CustomScan *plan = makeNode(CustomScan);
 	List	   *indexclauses = ScanPathClauses(best_path);
 	List	   *qual = ScanQual(indexclauses, clauses);
+	bool		is_array = ScanPathHasArray(best_path);
+	List	   *types = NIL;
 	List	   *attnos = NIL;
 	List	   *operators = NIL;
 	List	   *columns = NIL;
@@ -432,10 +434,17 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 			lfirst_node(TargetEntry, lc)->resname = NULL;
 	}
 	plan->custom_exprs = ScanKeyValues(indexclauses);
+	foreach(lc, plan->custom_exprs)
+	{
+		Oid			type = exprType(lfirst(lc));
+
+		types = lappend_oid(types,
+							is_array ? get_base_element_type(type) : type);
+	}
 	plan->custom_private =
-		list_make4(list_make2_int(ScanPathHasArray(best_path),
+		list_make5(list_make2_int(is_array,
 								  LastColumnUsed(root, rel, tlist, qual)),
-				   attnos, operators, columns);
+				   types, attnos, operators, columns);
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
 }

@@ -227,12 +227,12 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 	if (old != NULL)
 	{
 		ItemKey(shape, old, key);
-		oldhash = KeyHash(shape, relation->key, key);
+		oldhash = KeyHash(shape, relation->seed, key);
 	}
 	if (new != NULL)
 	{
 		ItemKey(shape, new, key);
-		newhash = KeyHash(shape, relation->key, key);
+		newhash = KeyHash(shape, relation->seed, key);
 	}
 
 	if (Phase == PHASE_PUBLISHED)
