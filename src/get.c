@@ -28,7 +28,12 @@
 PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
 
+/* Blocks from which glibc learns how much memory to keep. */
+#define MIN_KEPT			((Size) 128 * 1024)
+#define MAX_KEPT			((Size) 31 * 1024 * 1024)
+
 static Snapshot CallersSnapshot(void);
+static void ExpectRows(int nrows, int nitems, HeapTupleHeader *items);
 static void EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 					  HeapTupleHeader *items);
 
@@ -89,6 +94,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	bool		by_query;
 	ArrayType  *array = NULL;
 	ArrayIterator iterator = NULL;
+	int			nleft;
 	Tuplestorestate *store;
 	TupleDesc	tupdesc;
 	MemoryContext batchcontext;
@@ -116,6 +122,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	array = PG_GETARG_ARRAYTYPE_P(1);
 	iterator = array_create_iterator(array, 0, NULL);
+	nleft = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
 	batchcontext = AllocSetContextCreate(CurrentMemoryContext,
 										 "itemcache get_many batch",
@@ -150,7 +157,9 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			relation = OpenCallSite(site);
 			LookupItems(relation, CallersSnapshot(), by_query, nkeys, keys,
 						items);
+			ExpectRows(nleft, nkeys, items);
 			EmitItems(store, tupdesc, nkeys, items);
+			nleft -= nkeys;
 		}
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -167,6 +176,32 @@ CallersSnapshot(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("items cannot be looked up without an active snapshot")));
 	return GetActiveSnapshot();
+}
+
+/*
+ * Have the C library keep the memory that "nrows" rows are going to take, of
+ * which these are the first.  When a query ends, glibc gives what is free at
+ * the end of the heap back to the kernel if it is more than twice the largest
+ * block that was ever freed.  Without such a block, rows are stored in new
+ * pages at each call, and page faults can take longer than all else.
+ */
+static void
+ExpectRows(int nrows, int nitems, HeapTupleHeader *items)
+{
+	static Size largest = 0;
+	Size		size = 0;
+
+	for (int i = 0; i < nitems; i++)
+		size += items[i] == NULL ? 0 : HeapTupleHeaderGetDatumLength(items[i]);
+
+	/* chunks and blocks are of powers of two, and there is what was free */
+	size = 4 * size * nrows / nitems;
+	size = Min(size, (Size) work_mem * 1024);
+	size = Min(size, MAX_KEPT);
+	if (size < MIN_KEPT || size <= largest)
+		return;
+	pfree(palloc(size));
+	largest = size;
 }
 
 static void
