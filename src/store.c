@@ -584,7 +584,8 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 {
 	uint64		units = EntryUnits(header);
 	int			old_ring = RINGS;
-	uint64		word = 0;
+	int			freq = 0;
+	uint64		word;
 	uint64		position;
 	int			ring;
 	StoreEntry *entry;
@@ -601,7 +602,10 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 			return STORE_DONE;
 		}
 		if (EpochIsCurrent(entry->epoch))
+		{
 			old_ring = SlotRing(word);
+			freq = SlotFreq(word);
+		}
 		DropEntry(partition, slot, entry, false);
 	}
 
@@ -629,18 +633,19 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 	AddEntry(partition, ring, entry);
 	pg_write_barrier();
 
-	word = MakeSlot(TagOf(bits), ring, position) |
-		(old_ring == RINGS ? 0 : word & SLOT_FREQ_MASK) |
+	if (old_ring == RING_MAIN && ring == RING_SMALL)
+		freq = Max(freq, FREQ_TO_PROMOTE);
+	word = MakeSlot(TagOf(bits), ring, position) | freq * SLOT_FREQ_ONE |
 		(committed ? SLOT_COMMITTED : 0);
 	pg_atomic_write_u64(slot, word);
 	return STORE_DONE;
 }
 
 /*
- * Where an entry goes, and room for it there, at the cost of others.  A
- * replacement goes where its predecessor was, what the ghost table knows goes
- * to main, and newcomers to the small ring; but while main has space, or
- * garbage for a good part of it, they go there.
+ * Where an entry goes, and room for it there, at the cost of others.  What the
+ * ghost table knows goes to main, replacements and newcomers to the small ring;
+ * but while main has space, or garbage for a good part of it, newcomers go
+ * there.
  */
 static int
 RingForPut(StorePartition *partition, uint64 bits, uint64 units, int old_ring)
@@ -660,15 +665,11 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, int old_ring)
 	{
 		if (SweepIsDue(partition))
 			Sweep(partition, SWEEP_PER_PUT);
-		main_free = partition->live[RING_MAIN] + units <= size - size / 16 &&
-			partition->items[RING_MAIN] < store_layout.item_limit[RING_MAIN];
+		main_free = MainHasSpace(partition, units);
 	}
 
-	if (units > store_layout.entry_limit[RING_SMALL] || wanted)
-		ring = RING_MAIN;
-	else if (old_ring != RINGS)
-		ring = old_ring;
-	else if (main_free)
+	if (units > store_layout.entry_limit[RING_SMALL] || wanted ||
+		(main_free && old_ring == RINGS))
 		ring = RING_MAIN;
 
 	if (ring == RING_MAIN && main_free &&

@@ -16,6 +16,15 @@
  * ring has much of it, its live entries are moved to the head without regard
  * to their use (ROOM_KEEP), which squeezes the garbage out.
  *
+ * That has its price: where all but a quarter of a ring is live, three entries
+ * are moved for each that is replaced.  What is replaced once is likely to be
+ * replaced again, so replacements go to the small ring, whichever ring their
+ * predecessors were in.  There the next replacement finds them in time, mostly,
+ * and the tail finds garbage.  Those that come to the tail alive return to the
+ * main ring, if that is where they are from: they have been given the uses
+ * that takes.  So does all else that leaves the small ring while the main ring
+ * has space for it.
+ *
  * Entries of dead epochs are still pointed to by slots, and count as live,
  * until the tail or a sweep comes by.  The sweep begins when an epoch has
  * moved (OwnerGarbageGeneration) and a writer finds no room, and goes on bit
@@ -35,7 +44,7 @@ static bool PopTail(StorePartition *partition, int ring, RoomPolicy policy,
 					int *budget);
 static void Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
 					 uint64 position, StoreSlot *slot, int freq);
-static bool Promote(StorePartition *partition, StoreEntry *entry,
+static void Promote(StorePartition *partition, StoreEntry *entry,
 					StoreSlot *slot, int *budget);
 static void AdvanceTail(StorePartition *partition, int ring, uint64 position);
 static uint64 NextPosition(int ring, uint64 position, uint64 units);
@@ -61,6 +70,19 @@ RingFits(StorePartition *partition, int ring, uint64 units)
 		return (tail & mask) - (head & mask) >= units;
 	return store_layout.ring_units[ring] - (head & mask) >= units ||
 		(tail & mask) >= units;
+}
+
+/*
+ * Is there space for an entry in the main ring, if only the garbage were not
+ * where it is, and so much of it that it is worth looking for?
+ */
+bool
+MainHasSpace(StorePartition *partition, uint64 units)
+{
+	uint64		size = store_layout.ring_units[RING_MAIN];
+
+	return partition->live[RING_MAIN] + units <= size - size / 16 &&
+		partition->items[RING_MAIN] < store_layout.item_limit[RING_MAIN];
 }
 
 /*
@@ -266,7 +288,8 @@ PopTail(StorePartition *partition, int ring, RoomPolicy policy, int *budget)
 			Reinsert(partition, ring, entry, position, slot, freq - 1);
 			return true;
 		}
-		if (ring == RING_SMALL && freq > 1)
+		if (ring == RING_SMALL &&
+			(freq >= FREQ_TO_PROMOTE || MainHasSpace(partition, EntryUnits(entry))))
 		{
 			(*budget)--;
 			Promote(partition, entry, slot, budget);
@@ -304,7 +327,7 @@ Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
 }
 
 /* Move the entry at the tail of the small ring to the head of the main ring. */
-static bool
+static void
 Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
 		int *budget)
 {
@@ -312,9 +335,9 @@ Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
 	uint64		position;
 	StoreEntry *to;
 
-	/* never fails: ROOM_EVICT evicts */
-	if (!MakeRoom(partition, RING_MAIN, units, ROOM_EVICT, budget))
-		return false;
+	if (!MainHasSpace(partition, units) ||
+		!MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, budget))
+		MakeRoom(partition, RING_MAIN, units, ROOM_EVICT, budget);
 
 	to = RingAppend(partition, RING_MAIN, units, &position);
 	memcpy(to, entry, units * STORE_UNIT);
@@ -325,7 +348,6 @@ Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
 	partition->items[RING_SMALL]--;
 	partition->live[RING_MAIN] += units;
 	partition->items[RING_MAIN]++;
-	return true;
 }
 
 /*

@@ -44,6 +44,7 @@
 #define SLOT_TAG_SHIFT		48
 #define SLOT_FREQ_SHIFT		46
 #define SLOT_FREQ_MAX		3
+#define FREQ_TO_PROMOTE		2	/* from the small ring to the main ring */
 #define SLOT_FREQ_ONE		(UINT64CONST(1) << SLOT_FREQ_SHIFT)
 #define SLOT_FREQ_MASK		((uint64) SLOT_FREQ_MAX << SLOT_FREQ_SHIFT)
 #define SLOT_COMMITTED		(UINT64CONST(1) << 45)
@@ -273,6 +274,7 @@ typedef enum RoomPolicy
 } RoomPolicy;
 
 extern bool RingFits(StorePartition *partition, int ring, uint64 units);
+extern bool MainHasSpace(StorePartition *partition, uint64 units);
 extern bool MakeRoom(StorePartition *partition, int ring, uint64 units,
 					 RoomPolicy policy, int *budget);
 extern StoreEntry *RingAppend(StorePartition *partition, int ring, uint64 units,

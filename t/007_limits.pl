@@ -333,6 +333,25 @@ is_cached($node, 'postgres', 'old', 1, 20000, 20000, 'and they are cached again'
 $node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS false');
 
 #
+# A few rows that are replaced again and again evict none while there is space
+# for all.
+#
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE kept (id bigint PRIMARY KEY, n int, filler text);
+	INSERT INTO kept SELECT i, 0, repeat('f', 400) FROM generate_series(1, 40000) i;
+	SELECT itemcache.attach('kept');
+	SELECT itemcache.clear();
+	SELECT itemcache.preload('kept');
+	CREATE PROCEDURE replace(times int, upto int) LANGUAGE plpgsql AS
+	'BEGIN FOR i IN 1 .. times LOOP UPDATE kept SET n = n + 1 WHERE id <= upto; COMMIT; END LOOP; END'});
+my $evictions = $node->safe_psql('postgres', 'SELECT evictions FROM itemcache.stats');
+$node->safe_psql('postgres', 'CALL replace(400, 500)');
+is($node->safe_psql('postgres', q{SELECT items FROM itemcache.tables WHERE relid = 'kept'::regclass}), 40000, 'with some replaced, all are cached');
+is($node->safe_psql('postgres', 'SELECT evictions FROM itemcache.stats'), $evictions, 'and none was evicted');
+is_exact($node, 'postgres', 'kept', 0, 40001, 'rows that were replaced');
+
+#
 # Tiny caches
 #
 foreach my $conf ("itemcache.memory = '1MB'", "itemcache.memory = '1MB'\nitemcache.max_items = 1", "itemcache.memory = '32MB'\nitemcache.max_items = 64",
