@@ -17,6 +17,7 @@
 #include "access/htup_details.h"
 #include "callsite.h"
 #include "funcapi.h"
+#include "itemcache.h"
 #include "lookup.h"
 #include "miscadmin.h"
 #include "privilege.h"
@@ -27,10 +28,6 @@
 
 PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
-
-/* Blocks from which glibc learns how much memory to keep. */
-#define MIN_KEPT			((Size) 128 * 1024)
-#define MAX_KEPT			((Size) 31 * 1024 * 1024)
 
 static Snapshot CallersSnapshot(void);
 static void ExpectRows(int nrows, int nitems, HeapTupleHeader *items);
@@ -178,30 +175,17 @@ CallersSnapshot(void)
 	return GetActiveSnapshot();
 }
 
-/*
- * Have the C library keep the memory that "nrows" rows are going to take, of
- * which these are the first.  When a query ends, glibc gives what is free at
- * the end of the heap back to the kernel if it is more than twice the largest
- * block that was ever freed.  Without such a block, rows are stored in new
- * pages at each call, and page faults can take longer than all else.
- */
+/* Before "nrows" rows are stored, of which these are the first. */
 static void
 ExpectRows(int nrows, int nitems, HeapTupleHeader *items)
 {
-	static Size largest = 0;
 	Size		size = 0;
 
 	for (int i = 0; i < nitems; i++)
 		size += items[i] == NULL ? 0 : HeapTupleHeaderGetDatumLength(items[i]);
 
-	/* chunks and blocks are of powers of two, and there is what was free */
-	size = 4 * size * nrows / nitems;
-	size = Min(size, (Size) work_mem * 1024);
-	size = Min(size, MAX_KEPT);
-	if (size < MIN_KEPT || size <= largest)
-		return;
-	pfree(palloc(size));
-	largest = size;
+	/* chunks and blocks are of powers of two */
+	KeepMemory(Min(4 * size * nrows / nitems, (Size) work_mem * 1024));
 }
 
 static void

@@ -222,3 +222,22 @@ RequireRelation(FunctionCallInfo fcinfo)
 				 errhint("to_regclass() is null if there is no such table.")));
 	return PG_GETARG_OID(0);
 }
+
+/*
+ * When a query ends, glibc gives what is free at the end of the heap back to
+ * the kernel if it is more than twice the largest block that was ever freed.
+ * Without such a block, calls that need much memory have it in new pages each
+ * time, and page faults can take longer than all else.  Blocks beyond the
+ * limits here are nothing to it.
+ */
+void
+KeepMemory(Size size)
+{
+	static Size largest = 128 * 1024;
+
+	size = Min(size, (Size) 31 * 1024 * 1024);
+	if (size <= largest)
+		return;
+	pfree(palloc(size));
+	largest = size;
+}

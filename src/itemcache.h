@@ -50,4 +50,10 @@ extern Datum RequireArgument(FunctionCallInfo fcinfo, int argno,
 /* The same for the first argument, a relation. */
 extern Oid	RequireRelation(FunctionCallInfo fcinfo);
 
+/*
+ * Have the C library keep memory that calls like this one take, "size" bytes or
+ * so, to be used by the next.
+ */
+extern void KeepMemory(Size size);
+
 #endif							/* ITEMCACHE_H */

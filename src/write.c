@@ -138,6 +138,8 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("items to put must not be null")));
+	/* of each item: the caller's, the array's, unnest()'s, and the new version */
+	KeepMemory(8 * VARSIZE(items));
 	rows = SortItems(relation, items);
 	count = ExecutePutMany(relation, rows, false);
 	if (AlwaysIdentity(relation->shape) >= 0)
