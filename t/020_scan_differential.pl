@@ -127,7 +127,9 @@ $node->safe_psql('postgres', q{
 	BEGIN
 		FOR i IN 1..3 LOOP
 			cached := rows_of(query, parameters, settings || CASE WHEN i < 3 THEN preferred ELSE usual END || ARRAY['itemcache.transparent=on']);
-			IF cached IS DISTINCT FROM stored AND 'timeout' <> ALL (cached || stored) THEN
+			-- whether a subquery is run at all, and so finds too many rows, is up to the plan
+			IF cached IS DISTINCT FROM stored AND 'timeout' <> ALL (cached || stored) AND
+				'more than one row returned by a subquery used as an expression' <> ALL (cached || stored) THEN
 				RETURN format('DIFFERENCE (%s) for %s %s %s: %s rows cached %s, %s stored %s', i, query, parameters, settings,
 					cardinality(cached), left(cached::text, 300), cardinality(stored), left(stored::text, 300));
 			END IF;
