@@ -352,15 +352,16 @@ EvaluateKey(ItemScanState *state, Datum *key)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 	MemoryContext oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-	bool		exists = true;
+	bool		exists;
+	int			i = 0;
 
-	for (int i = 0; i < state->nkeys && exists; i++)
+	do
 	{
 		bool		isnull;
 		Datum		value = EvaluateValue(state, i, &isnull);
 
 		exists = !isnull && MakeFetchKey(&state->fetcher, i, value, &key[i]);
-	}
+	} while (++i < state->nkeys && exists);
 	MemoryContextSwitchTo(oldcontext);
 	return exists;
 }
