@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
 # What an item takes of itemcache.memory beyond its tuple, all of the memory
-# counted, index and accounts too: a cache of 128 MB, filled by preload() until
+# counted, index and accounts too: a cache that is too small, filled by preload() until
 # it is full, and again after each row of the table has been looked up, that
 # is, most of the cache evicted and written over several times.
 #
@@ -9,11 +9,12 @@
 # pg_column_size() of the row, which for a whole row says just that (there are
 # no compressed or out-of-line values in this table).
 
-want_server itemcache.memory=128MB
+megabytes=$(rounds 64 128)
+want_server itemcache.memory=${megabytes}MB
 
 per_item()
 {
-	value "SELECT 128 * 1024 * 1024.0 / (SELECT items FROM itemcache.stats)
+	value "SELECT $megabytes * 1024 * 1024.0 / (SELECT items FROM itemcache.stats)
 				  - (SELECT avg(pg_column_size(i)) FROM items i)"
 	begin_values "$1"
 	add overhead "$VALUE" bytes
