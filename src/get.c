@@ -30,8 +30,7 @@ PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
 
 static Snapshot CallersSnapshot(void);
-static void ExpectRows(int nrows, int nitems, HeapTupleHeader *items);
-static void EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
+static Size EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 					  HeapTupleHeader *items);
 
 Datum
@@ -91,7 +90,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	bool		by_query;
 	ArrayType  *array = NULL;
 	ArrayIterator iterator = NULL;
-	int			nleft;
+	Size		size = 0;
 	Tuplestorestate *store;
 	TupleDesc	tupdesc;
 	MemoryContext batchcontext;
@@ -119,7 +118,6 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	array = PG_GETARG_ARRAYTYPE_P(1);
 	iterator = array_create_iterator(array, 0, NULL);
-	nleft = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
 	batchcontext = AllocSetContextCreate(CurrentMemoryContext,
 										 "itemcache get_many batch",
@@ -154,14 +152,14 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			relation = OpenCallSite(site);
 			LookupItems(relation, CallersSnapshot(), by_query, nkeys, keys,
 						items);
-			ExpectRows(nleft, nkeys, items);
-			EmitItems(store, tupdesc, nkeys, items);
-			nleft -= nkeys;
+			size += EmitItems(store, tupdesc, nkeys, items);
 		}
 		MemoryContextSwitchTo(oldcontext);
 	}
 	array_free_iterator(iterator);
 	MemoryContextDelete(batchcontext);
+	/* chunks and blocks are of powers of two */
+	KeepMemory(Min(4 * size, (Size) work_mem * 1024));
 	PG_RETURN_NULL();
 }
 
@@ -175,25 +173,14 @@ CallersSnapshot(void)
 	return GetActiveSnapshot();
 }
 
-/* Before "nrows" rows are stored, of which these are the first. */
-static void
-ExpectRows(int nrows, int nitems, HeapTupleHeader *items)
-{
-	Size		size = 0;
-
-	for (int i = 0; i < nitems; i++)
-		size += items[i] == NULL ? 0 : HeapTupleHeaderGetDatumLength(items[i]);
-
-	/* chunks and blocks are of powers of two */
-	KeepMemory(Min(4 * size * nrows / nitems, (Size) work_mem * 1024));
-}
-
-static void
+/* Store a batch of rows; returns how many bytes they have. */
+static Size
 EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 		  HeapTupleHeader *items)
 {
 	bool	   *nulls = NULL;
 	Datum	   *values = NULL;
+	Size		size = 0;
 
 	for (int i = 0; i < nitems; i++)
 	{
@@ -215,5 +202,7 @@ EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 		tuple.t_tableOid = InvalidOid;
 		tuple.t_data = items[i];
 		tuplestore_puttuple(store, &tuple);
+		size += tuple.t_len;
 	}
+	return size;
 }
