@@ -107,7 +107,7 @@ static StoreResult PutEntry(StorePartition *partition, uint64 bits,
 							const StoreEntry *header, const void *payload,
 							bool committed, bool if_room, bool *again);
 static int	RingForPut(StorePartition *partition, uint64 bits, uint64 units,
-					   int old_ring);
+					   bool replaces);
 static int	RingWithRoom(StorePartition *partition, uint64 units, bool *again);
 static bool EntryIsSame(const StoreEntry *entry, bool committed,
 						const StoreEntry *header, const void *payload);
@@ -610,7 +610,7 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 	}
 
 	ring = if_room ? RingWithRoom(partition, units, again) :
-		RingForPut(partition, bits, units, old_ring);
+		RingForPut(partition, bits, units, old_ring != RINGS);
 	if (ring == RINGS)
 		return STORE_FULL;
 
@@ -648,7 +648,7 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
  * there.
  */
 static int
-RingForPut(StorePartition *partition, uint64 bits, uint64 units, int old_ring)
+RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 {
 	uint64		size = store_layout.ring_units[RING_MAIN];
 	bool		wanted = GhostTake(partition, bits);
@@ -669,7 +669,7 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, int old_ring)
 	}
 
 	if (units > store_layout.entry_limit[RING_SMALL] || wanted ||
-		(main_free && old_ring == RINGS))
+		(main_free && !replaces))
 		ring = RING_MAIN;
 
 	if (ring == RING_MAIN && main_free &&
