@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 #
 # What an item takes of itemcache.memory beyond its tuple, all of the memory
-# counted, index and accounts too: a cache that is too small, filled by preload() until
-# it is full, and again after each row of the table has been looked up, that
-# is, most of the cache evicted and written over several times.
+# counted, index and accounts too: a cache that is too small, filled by
+# preload() until it is full, and again after each row of the table has been
+# looked up, that is, most of the cache evicted and written over several times.
 #
 # The tuple is what the table has of the row on its page, header included:
 # pg_column_size() of the row, which for a whole row says just that (there are
