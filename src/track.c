@@ -41,6 +41,7 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
+#include "common/hashfn.h"
 #include "fill.h"
 #include "itemcache.h"
 #include "miscadmin.h"
@@ -63,6 +64,9 @@
 
 /* Bytes of images that one transaction keeps for publication. */
 #define MAX_IMAGE_BYTES		((Size) 16 * 1024 * 1024)
+
+/* Keys whose places in the store are fetched together when they are published. */
+#define PUBLISH_BATCH		16
 
 /* Relations whose relcache messages are told apart; past that, all are meant. */
 #define MAX_MESSAGES		64
@@ -157,7 +161,9 @@ static object_access_hook_type PreviousObjectAccessHook = NULL;
 
 static TrackedRelation *TrackRelation(ItemRelation *relation);
 static TrackedRelation *FindRelation(Oid relid);
-static HTAB *MakeTable(const char *name, Size keysize, Size entrysize);
+static HTAB *MakeTable(const char *name, Size keysize, Size entrysize,
+					   HashValueFunc hash);
+static uint32 HashKeyId(const void *id, Size size);
 static void BeginScan(TrackScan *scan);
 static TrackedRelation *NextRelation(TrackScan *scan);
 static TrackedKey *NextKey(TrackScan *scan);
@@ -183,6 +189,7 @@ static void MoveEpochsForDDL(void);
 static void MoveEpochIfRedefined(Oid relid);
 static void MoveEpochsOfLockedRelations(void);
 static void PublishKeys(bool publish);
+static void PublishKey(const TrackedKey *key, uint64 xid);
 static void CountEffect(TrackedRelation *relation, CounterKind kind);
 static void ForgetTransaction(void);
 static void CommitTouches(SubTransactionId subid, SubTransactionId parent);
@@ -277,7 +284,8 @@ TrackRelation(ItemRelation *relation)
 	{
 		if (MoreRelations == NULL)
 			MoreRelations = MakeTable("itemcache changed relations",
-									  sizeof(Oid), sizeof(TrackedRelation));
+									  sizeof(Oid), sizeof(TrackedRelation),
+									  oid_hash);
 		tracked = hash_search(MoreRelations, &relation->relid, HASH_ENTER,
 							  NULL);
 	}
@@ -305,14 +313,23 @@ FindRelation(Oid relid)
 }
 
 static HTAB *
-MakeTable(const char *name, Size keysize, Size entrysize)
+MakeTable(const char *name, Size keysize, Size entrysize, HashValueFunc hash)
 {
 	HASHCTL		ctl;
 
 	ctl.hcxt = TopTransactionContext;
 	ctl.keysize = keysize;
 	ctl.entrysize = entrysize;
-	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.hash = hash;
+	return hash_create(name, 64, &ctl,
+					   HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
+}
+
+/* The relation is in the hash of its key, as the seed. */
+static uint32
+HashKeyId(const void *id, Size size)
+{
+	return (uint32) ((const TrackedKeyId *) id)->hash;
 }
 
 static void
@@ -467,7 +484,8 @@ EnterKey(ItemRelation *relation, uint64 hash)
 	{
 		if (MoreKeys == NULL)
 			MoreKeys = MakeTable("itemcache changed keys",
-								 sizeof(TrackedKeyId), sizeof(TrackedKey));
+								 sizeof(TrackedKeyId), sizeof(TrackedKey),
+								 HashKeyId);
 		key = hash_search(MoreKeys, &id, HASH_ENTER, NULL);
 	}
 	key->relation = tracked;
@@ -735,7 +753,11 @@ PublishKeys(bool publish)
 	uint64		xid = U64FromFullTransactionId(GetTopFullTransactionId());
 	TrackScan	scan;
 	TrackedRelation *relation;
-	TrackedKey *key;
+	TrackedKey *key = NULL;
+	TrackedKey *keys[PUBLISH_BATCH];
+	uint64		hashes[PUBLISH_BATCH];
+	StoreHint	hints[PUBLISH_BATCH];
+	int			n;
 
 	BeginScan(&scan);
 	while ((relation = NextRelation(&scan)) != NULL)
@@ -752,22 +774,38 @@ PublishKeys(bool publish)
 	}
 
 	BeginScan(&scan);
-	while ((key = NextKey(&scan)) != NULL)
+	do
 	{
-		relation = key->relation;
-		if (relation->overflowed)
-			continue;
-		if (key->publish && relation->epoch != EPOCH_NONE)
+		n = 0;
+		while (n < PUBLISH_BATCH && (key = NextKey(&scan)) != NULL)
 		{
-			StorePublish(key->id.hash, relation->epoch, xid, key->image,
-						 ItemImageSize(key->image), key->replaces);
-			CountEffect(relation, COUNT_PUBLISHES);
+			keys[n] = key;
+			hashes[n++] = key->id.hash;
 		}
-		else if (key->replaces)
-		{
-			StoreRemove(key->id.hash);
-			CountEffect(relation, COUNT_REMOVALS);
-		}
+		if (n > 1)
+			StorePrefetch(n, hashes, 0, hints);
+		for (int i = 0; i < n; i++)
+			PublishKey(keys[i], xid);
+	} while (key != NULL);
+}
+
+static void
+PublishKey(const TrackedKey *key, uint64 xid)
+{
+	TrackedRelation *relation = key->relation;
+
+	if (relation->overflowed)
+		return;
+	if (key->publish && relation->epoch != EPOCH_NONE)
+	{
+		StorePublish(key->id.hash, relation->epoch, xid, key->image,
+					 ItemImageSize(key->image), key->replaces);
+		CountEffect(relation, COUNT_PUBLISHES);
+	}
+	else if (key->replaces)
+	{
+		StoreRemove(key->id.hash);
+		CountEffect(relation, COUNT_REMOVALS);
 	}
 }
 
