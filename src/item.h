@@ -34,6 +34,7 @@ typedef struct KeyColumn
 	bool		typbyval;
 	Oid			opfamily;		/* the index's, and its operators */
 	Oid			eqop;
+	Oid			ltop;
 	FmgrInfo	eqproc;
 	FmgrInfo	cmpproc;
 	Oid			typioparam;		/* of the base type's input function */

@@ -418,11 +418,16 @@ DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
 										   opclass->opcintype,
 										   opclass->opcintype,
 										   BTEqualStrategyNumber);
+		column->ltop = get_opfamily_member(opclass->opcfamily,
+										   opclass->opcintype,
+										   opclass->opcintype,
+										   BTLessStrategyNumber);
 		cmpproc = get_opfamily_proc(opclass->opcfamily, opclass->opcintype,
 									opclass->opcintype, BTORDER_PROC);
 	}
 	ReleaseSysCache(tuple);
-	if (!OidIsValid(column->eqop) || !OidIsValid(cmpproc))
+	if (!OidIsValid(column->eqop) || !OidIsValid(column->ltop) ||
+		!OidIsValid(cmpproc))
 		return false;
 	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
 	fmgr_info_cxt(cmpproc, &column->cmpproc, shape->context);

@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/sortsupport.h"
 #include "utils/typcache.h"
 #include "write.h"
 #include "write_exec.h"
@@ -43,6 +44,13 @@ typedef struct PutItem
 	Datum		key;
 	bool		isnull;
 } PutItem;
+
+/* How they are compared. */
+typedef struct PutOrder
+{
+	const ItemShape *shape;
+	SortSupportData columns[INDEX_MAX_KEYS];
+} PutOrder;
 
 /*
  * Lowest nesting level of a call under async_put that has not been rolled
@@ -59,8 +67,12 @@ static ItemRelation *OpenForWrite(CallSite *site);
 static void RefuseItem(const ItemRelation *relation);
 static void CheckItem(const ItemRelation *relation, HeapTupleHeader item);
 static void CheckIdentity(const ItemRelation *relation, HeapTupleHeader item);
-static Datum SortItems(ItemRelation *relation, ArrayType *items);
+static bool WantsIdentity(const ItemRelation *relation, HeapTupleHeader item);
+static HeapTupleHeader *SortItems(const ItemRelation *relation,
+								  ArrayType *items, int *nitems);
 static int	ComparePutItems(const void *a, const void *b, void *arg);
+static int	SplitByIdentity(const ItemRelation *relation,
+							HeapTupleHeader *items, int nitems);
 static Datum ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item,
 						   int i, bool *isnull);
 static void RefuseDuplicate(const ItemRelation *relation,
@@ -88,14 +100,9 @@ itemcache_put(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = GetCallSite(fcinfo, false, false);
 	ItemRelation *relation;
-	const ItemShape *shape;
 	HeapTupleHeader item;
-	HeapTupleData tuple;
-	Datum	   *values;
-	bool	   *isnull;
 
 	relation = OpenForItems(site, get_fn_expr_argtype(fcinfo->flinfo, 0));
-	shape = relation->shape;
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -104,14 +111,7 @@ itemcache_put(PG_FUNCTION_ARGS)
 
 	item = PG_GETARG_HEAPTUPLEHEADER(0);
 	CheckItem(relation, item);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = relation->relid;
-	tuple.t_data = item;
-	values = palloc(shape->tupdesc->natts * sizeof(Datum));
-	isnull = palloc(shape->tupdesc->natts * sizeof(bool));
-	heap_deform_tuple(&tuple, shape->tupdesc, values, isnull);
-	ExecutePut(relation, values, isnull);
+	(void) ExecutePut(relation, &item, 1, WantsIdentity(relation, item));
 	NoteAsyncWrite();
 	PG_RETURN_VOID();
 }
@@ -126,8 +126,10 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 	CallSite   *site = GetCallSite(fcinfo, true, false);
 	ItemRelation *relation;
 	ArrayType  *items;
-	Datum		rows;
-	uint64		count;
+	HeapTupleHeader *sorted;
+	int			nsorted;
+	int			ngiven;
+	uint64		count = 0;
 
 	relation = OpenForItems(site,
 							get_element_type(get_fn_expr_argtype(fcinfo->flinfo, 0)));
@@ -138,12 +140,14 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("items to put must not be null")));
-	/* of each item: the caller's, the array's, unnest()'s, and the new version */
+	/* of each item: the caller's, the array's, and the new version */
 	KeepMemory(8 * VARSIZE(items));
-	rows = SortItems(relation, items);
-	count = ExecutePutMany(relation, rows, false);
-	if (AlwaysIdentity(relation->shape) >= 0)
-		count += ExecutePutMany(relation, rows, true);
+	sorted = SortItems(relation, items, &nsorted);
+	ngiven = SplitByIdentity(relation, sorted, nsorted);
+	if (ngiven > 0 || nsorted == 0)
+		count += ExecutePut(relation, sorted, ngiven, false);
+	if (ngiven < nsorted)
+		count += ExecutePut(relation, sorted + ngiven, nsorted - ngiven, true);
 	NoteAsyncWrite();
 	PG_RETURN_INT64((int64) count);
 }
@@ -268,10 +272,12 @@ CheckIdentity(const ItemRelation *relation, HeapTupleHeader item)
 {
 	TupleDesc	tupdesc = relation->shape->tupdesc;
 	int			first = AlwaysIdentity(relation->shape);
+	bool		wanted;
 	HeapTupleData tuple;
 
 	if (first < 0)
 		return;
+	wanted = WantsIdentity(relation, item);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
 	tuple.t_data = item;
 	for (int i = first + 1; i < tupdesc->natts; i++)
@@ -280,14 +286,26 @@ CheckIdentity(const ItemRelation *relation, HeapTupleHeader item)
 
 		if (!att->attisdropped &&
 			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS &&
-			heap_attisnull(&tuple, first + 1, tupdesc) !=
-			heap_attisnull(&tuple, i + 1, tupdesc))
+			heap_attisnull(&tuple, i + 1, tupdesc) != wanted)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("item to put has only some of the identity columns of table \"%s\"",
 							get_rel_name(relation->relid)),
 					 errhint("Give all of the GENERATED ALWAYS identity columns, or none.")));
 	}
+}
+
+/* Has the relation a GENERATED ALWAYS identity, and is the item's to be computed? */
+static bool
+WantsIdentity(const ItemRelation *relation, HeapTupleHeader item)
+{
+	int			identity = AlwaysIdentity(relation->shape);
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
+	tuple.t_data = item;
+	return identity >= 0 &&
+		heap_attisnull(&tuple, identity + 1, relation->shape->tupdesc);
 }
 
 static void
@@ -312,45 +330,52 @@ RefuseItem(const ItemRelation *relation)
  * first is not defined.  Keys with a NULL, which may be computed, come last and
  * are no duplicates.
  */
-static Datum
-SortItems(ItemRelation *relation, ArrayType *items)
+static HeapTupleHeader *
+SortItems(const ItemRelation *relation, ArrayType *items, int *nitems)
 {
+	const ItemShape *shape = relation->shape;
 	Datum	   *elements;
 	PutItem    *sorted;
+	PutOrder	order = {.shape = shape};	/* the rest is zero, as it must be */
+	HeapTupleHeader *result;
 	int			n;
-	bool		moved = false;
 
-	deconstruct_array(items, relation->shape->rowtype, -1, false,
-					  TYPALIGN_DOUBLE, &elements, NULL, &n);
+	deconstruct_array(items, shape->rowtype, -1, false, TYPALIGN_DOUBLE,
+					  &elements, NULL, &n);
 	sorted = palloc(n * sizeof(PutItem));
 	for (int i = 0; i < n; i++)
 	{
 		sorted[i].item = DatumGetHeapTupleHeader(elements[i]);
 		CheckItem(relation, sorted[i].item);
-		sorted[i].key = ItemKeyColumn(relation->shape, sorted[i].item, 0,
+		sorted[i].key = ItemKeyColumn(shape, sorted[i].item, 0,
 									  &sorted[i].isnull);
 	}
-	qsort_arg(sorted, n, sizeof(PutItem), ComparePutItems, relation->shape);
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		order.columns[i].ssup_cxt = CurrentMemoryContext;
+		order.columns[i].ssup_collation = shape->keys[i].collation;
+		PrepareSortSupportFromOrderingOp(shape->keys[i].ltop,
+										 &order.columns[i]);
+	}
+	qsort_arg(sorted, n, sizeof(PutItem), ComparePutItems, &order);
+
+	result = palloc(n * sizeof(HeapTupleHeader));
 	for (int i = 0; i < n; i++)
 	{
-		if (i > 0 &&
-			ComparePutItems(&sorted[i - 1], &sorted[i], relation->shape) == 0)
+		if (i > 0 && ComparePutItems(&sorted[i - 1], &sorted[i], &order) == 0)
 			RefuseDuplicate(relation, sorted[i].item);
-		if (elements[i] != PointerGetDatum(sorted[i].item))
-			moved = true;
-		elements[i] = PointerGetDatum(sorted[i].item);
+		result[i] = sorted[i].item;
 	}
-	if (!moved)
-		return PointerGetDatum(items);
-	return PointerGetDatum(construct_array(elements, n,
-										   relation->shape->rowtype, -1, false,
-										   TYPALIGN_DOUBLE));
+	*nitems = n;
+	return result;
 }
 
 static int
 ComparePutItems(const void *a, const void *b, void *arg)
 {
-	ItemShape  *shape = arg;
+	PutOrder   *order = arg;
+	const ItemShape *shape = order->shape;
 	const PutItem *x = a;
 	const PutItem *y = b;
 	Datum		xkey = x->key;
@@ -360,8 +385,7 @@ ComparePutItems(const void *a, const void *b, void *arg)
 
 	for (int i = 0; i < shape->nkeys; i++)
 	{
-		KeyColumn  *column = &shape->keys[i];
-		int			order;
+		int			result;
 
 		if (i > 0)
 		{
@@ -372,13 +396,38 @@ ComparePutItems(const void *a, const void *b, void *arg)
 			return x->item < y->item ? -1 : 1;	/* as they were given */
 		if (xisnull || yisnull)
 			return xisnull ? 1 : -1;
-		order = DatumGetInt32(FunctionCall2Coll(&column->cmpproc,
-												column->collation,
-												xkey, ykey));
-		if (order != 0)
-			return order;
+		result = order->columns[i].comparator(xkey, ykey, &order->columns[i]);
+		if (result != 0)
+			return result;
 	}
 	return 0;
+}
+
+/*
+ * Put those of the items first whose GENERATED ALWAYS identity is given, if
+ * there is one; else keep their order.  Returns how many there are.
+ */
+static int
+SplitByIdentity(const ItemRelation *relation, HeapTupleHeader *items,
+				int nitems)
+{
+	HeapTupleHeader *wanting;
+	int			nwanting = 0;
+	int			ngiven = 0;
+
+	if (AlwaysIdentity(relation->shape) < 0)
+		return nitems;
+	wanting = palloc(nitems * sizeof(HeapTupleHeader));
+	for (int i = 0; i < nitems; i++)
+	{
+		if (WantsIdentity(relation, items[i]))
+			wanting[nwanting++] = items[i];
+		else
+			items[ngiven++] = items[i];
+	}
+	for (int i = 0; i < nwanting; i++)
+		items[ngiven + i] = wanting[i];
+	return ngiven;
 }
 
 /* Column "i" of an item's key. */

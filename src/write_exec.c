@@ -16,9 +16,10 @@
  *	  without the condition and compare column by column.  Partitions that
  *	  rows are routed to have their own, made from the plan: with
  *	  partitioned tables it stays.
- *	- The node that makes a row of the statement's parameters gives way to one
- *	  that has the row already (RowSource), since to make expressions for so
- *	  many parameters ready, for one row, takes longer than the insertion.
+ *	- The statement inserts one row, made of its parameters.  Ours has a node
+ *	  below that gives all rows there are to put (RowSource), and the columns of
+ *	  these take the place of the parameters.  If they are all that a row is
+ *	  made of, the node that makes it is left out.
  *
  * The copy is kept in the memory of the cached plan that it was made from, and
  * known by its generation, so it lives just as long.
@@ -35,12 +36,15 @@
 
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "tcop/dest.h"
 #include "utils/datum.h"
@@ -53,30 +57,38 @@
 #include "write_exec.h"
 #include "write_plan.h"
 
-/* A node that gives one row: all columns of the relation that is written. */
+/* A node that gives the rows to put: all columns of the relation written. */
 typedef struct RowSource
 {
 	CustomScanState css;
-	const Datum *values;		/* NULL: none yet, or no more */
-	const bool *isnull;
+	const HeapTupleHeader *items;
+	int			nitems;
+	int			next;
 } RowSource;
 
-static uint64 ExecutePutPlan(ItemRelation *relation, WriteKind kind,
-							 const Datum *values, const bool *isnull);
-static void MakePutStatement(const ItemRelation *relation, WritePlan *plan,
-							 const CachedPlan *cplan);
+/* Which column, by its number, each parameter of a statement stands for. */
+typedef struct ParamColumns
+{
+	int			nparams;
+	AttrNumber	attnos[MaxHeapAttributeNumber];
+} ParamColumns;
+
+static void MakePutStatement(const ItemRelation *relation, WriteKind kind,
+							 WritePlan *plan, const CachedPlan *cplan);
 static List *IndexesLikeKey(const ItemShape *shape, List *indexes);
 static bool IndexComparesLikeKey(const ItemShape *shape, Oid indexid);
-static Plan *MakeRowSourcePlan(const ItemRelation *relation,
-							   const PlannedStmt *stmt, const Plan *plan);
-static ParamListInfo MakeParams(const ItemShape *shape, WriteKind kind,
-								const CachedPlanSource *source,
-								const Datum *values, const bool *isnull);
+static Plan *MakeRowsPlan(const ItemRelation *relation, WriteKind kind,
+						  Index rti, const Plan *plan);
+static Plan *MakeRowSource(const ItemShape *shape, Index rti,
+						   const Plan *plan);
+static Node *ParamsToColumns(Node *node, void *context);
+static bool IsJustTheColumns(const List *targetlist, int natts);
 static void SetCondition(const ItemRelation *relation, EState *estate);
 static Datum RowIsChanged(ExprState *state, ExprContext *econtext,
 						  bool *isnull);
 static void AddErrorContext(void *arg);
 static void RefuseTarget(const ItemRelation *relation);
+static void RefusePlan(const ItemRelation *relation);
 static Node *CreateRowSource(CustomScan *plan);
 static void BeginRowSource(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *ExecRowSource(CustomScanState *node);
@@ -95,28 +107,6 @@ static const CustomExecMethods RowSourceExecMethods = {
 	.EndCustomScan = EndRowSource,
 	.ReScanCustomScan = ReScanRowSource
 };
-
-void
-ExecutePut(ItemRelation *relation, const Datum *values, const bool *isnull)
-{
-	int			identity = AlwaysIdentity(relation->shape);
-
-	(void) ExecutePutPlan(relation,
-						  identity >= 0 && isnull[identity] ?
-						  WRITE_PUT_NEW_IDENTITY : WRITE_PUT,
-						  values, isnull);
-}
-
-uint64
-ExecutePutMany(ItemRelation *relation, Datum rows, bool new_identity)
-{
-	bool		isnull = false;
-
-	return ExecutePutPlan(relation,
-						  new_identity ?
-						  WRITE_PUT_MANY_NEW_IDENTITY : WRITE_PUT_MANY,
-						  &rows, &isnull);
-}
 
 uint64
 ExecuteDelete(ItemRelation *relation, Datum *key)
@@ -149,17 +139,17 @@ ExecuteDelete(ItemRelation *relation, Datum *key)
  *-------------------------------------------------------------------------
  */
 
-static uint64
-ExecutePutPlan(ItemRelation *relation, WriteKind kind, const Datum *values,
-			   const bool *isnull)
+uint64
+ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
+		   bool new_identity)
 {
+	WriteKind	kind = new_identity ? WRITE_PUT_NEW_IDENTITY : WRITE_PUT;
 	WritePlan  *plan = GetWritePlan(relation, kind);
 	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan->saved));
 	ErrorContextCallback errcallback;
 	CachedPlan *cplan;
-	ParamListInfo params = NULL;
 	QueryDesc  *queryDesc;
-	bool		takes_row;
+	PlanState  *rows;
 	uint64		count;
 
 	errcallback.callback = AddErrorContext;
@@ -169,25 +159,19 @@ ExecutePutPlan(ItemRelation *relation, WriteKind kind, const Datum *values,
 
 	cplan = GetCachedPlan(source, NULL, CurrentResourceOwner, NULL);
 	if (plan->generation != cplan->generation)
-		MakePutStatement(relation, plan, cplan);
-	/* a put by a trigger of this one may make it anew */
-	takes_row = plan->takes_row;
-	if (!takes_row)
-		params = MakeParams(relation->shape, kind, source, values, isnull);
+		MakePutStatement(relation, kind, plan, cplan);
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	queryDesc = CreateQueryDesc(plan->stmt, source->query_string,
 								GetActiveSnapshot(), InvalidSnapshot,
-								None_Receiver, params, NULL, 0);
+								None_Receiver, NULL, NULL, 0);
 	ExecutorStart(queryDesc, 0);
-	if (takes_row)
-	{
-		RowSource  *row = (RowSource *) outerPlanState(queryDesc->planstate);
-
-		row->values = values;
-		row->isnull = isnull;
-	}
+	rows = outerPlanState(queryDesc->planstate);
+	if (!IsA(rows, CustomScanState))
+		rows = outerPlanState(rows);
+	((RowSource *) rows)->items = items;
+	((RowSource *) rows)->nitems = nitems;
 	if (!relation->partitioned)
 		SetCondition(relation, queryDesc->estate);
 	RunExecutor(queryDesc);
@@ -205,18 +189,20 @@ ExecutePutPlan(ItemRelation *relation, WriteKind kind, const Datum *values,
 
 /* What is executed of a plan: see the head of this file. */
 static void
-MakePutStatement(const ItemRelation *relation, WritePlan *plan,
+MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
 				 const CachedPlan *cplan)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(cplan->context);
 	PlannedStmt *stmt = palloc(sizeof(PlannedStmt));
 	ModifyTable *modify = palloc(sizeof(ModifyTable));
-	Plan	   *source;
+	Index		rti;
 
 	*stmt = *linitial_node(PlannedStmt, cplan->stmt_list);
-	*modify = *castNode(ModifyTable, stmt->planTree);
-	if (rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid !=
-		relation->relid)
+	if (!IsA(stmt->planTree, ModifyTable))
+		RefusePlan(relation);
+	*modify = *(ModifyTable *) stmt->planTree;
+	rti = linitial_int(stmt->resultRelations);
+	if (rt_fetch(rti, stmt->rtable)->relid != relation->relid)
 		RefuseTarget(relation);
 
 	stmt->planTree = &modify->plan;
@@ -225,13 +211,10 @@ MakePutStatement(const ItemRelation *relation, WritePlan *plan,
 												modify->arbiterIndexes);
 	if (!relation->partitioned)
 		modify->onConflictWhere = NULL;
-	source = MakeRowSourcePlan(relation, stmt, outerPlan(modify));
-	if (source != NULL)
-		outerPlan(modify) = source;
+	outerPlan(modify) = MakeRowsPlan(relation, kind, rti, outerPlan(modify));
 	MemoryContextSwitchTo(oldcontext);
 
 	plan->stmt = stmt;
-	plan->takes_row = source != NULL;
 	plan->generation = cplan->generation;
 }
 
@@ -283,74 +266,102 @@ IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
 }
 
 /*
- * A RowSource in place of a plan, if that only gives the parameters as they
- * are, one for each column.  NULL if not: where a default, a length or NULLs
- * of dropped columns come in, say.
- *
- * As far as the executor sees, it scans the relation and gives its columns, so
- * that there is no row type to be made and nothing to be projected.
+ * The plan that makes one row of the statement's parameters, with the columns
+ * of a row source in their place.
  */
 static Plan *
-MakeRowSourcePlan(const ItemRelation *relation, const PlannedStmt *stmt,
-				  const Plan *plan)
+MakeRowsPlan(const ItemRelation *relation, WriteKind kind, Index rti,
+			 const Plan *plan)
 {
-	TupleDesc	tupdesc = relation->shape->tupdesc;
-	Index		rti = linitial_int(stmt->resultRelations);
-	CustomScan *source;
-	List	   *columns = NIL;
-	ListCell   *lc;
+	const ItemShape *shape = relation->shape;
+	Plan	   *source = MakeRowSource(shape, rti, plan);
+	ParamColumns columns;
+	Result	   *result;
 
 	if (!IsA(plan, Result) || outerPlan(plan) != NULL || plan->qual != NIL ||
-		plan->initPlan != NIL || ((const Result *) plan)->resconstantqual != NULL ||
-		list_length(plan->targetlist) != tupdesc->natts)
-		return NULL;
-	foreach(lc, plan->targetlist)
+		plan->initPlan != NIL || ((const Result *) plan)->resconstantqual != NULL)
+		RefusePlan(relation);
+
+	columns.nparams = 0;
+	for (int i = 0; i < shape->tupdesc->natts; i++)
 	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		Form_pg_attribute att = TupleDescAttr(tupdesc, entry->resno - 1);
-		Param	   *param = (Param *) entry->expr;
-		Var		   *column;
-
-		if (!IsA(param, Param) || param->paramkind != PARAM_EXTERN ||
-			param->paramid != entry->resno || param->paramtype != att->atttypid)
-			return NULL;
-		column = makeVar(rti, att->attnum, att->atttypid, att->atttypmod,
-						 att->attcollation, 0);
-		columns = lappend(columns,
-						  makeTargetEntry((Expr *) column, entry->resno, NULL,
-										  false));
+		if (ColumnIsWritten(shape, i, kind == WRITE_PUT_NEW_IDENTITY))
+			columns.attnos[columns.nparams++] = i + 1;
 	}
+	result = palloc(sizeof(Result));
+	*result = *(const Result *) plan;
+	result->plan.lefttree = source;
+	result->plan.targetlist = (List *)
+		ParamsToColumns((Node *) plan->targetlist, &columns);
+	return IsJustTheColumns(result->plan.targetlist, shape->tupdesc->natts) ?
+		source : &result->plan;
+}
 
-	source = makeNode(CustomScan);
+/*
+ * As far as the executor sees, it scans the relation and gives its columns, so
+ * that there is no row type to be made.
+ */
+static Plan *
+MakeRowSource(const ItemShape *shape, Index rti, const Plan *plan)
+{
+	CustomScan *source = makeNode(CustomScan);
+	List	   *targetlist = NIL;
+
+	for (int i = 0; i < shape->tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
+		Expr	   *column;
+
+		if (att->attisdropped)
+			column = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
+		else
+			column = (Expr *) makeVar(rti, att->attnum, att->atttypid,
+									  att->atttypmod, att->attcollation, 0);
+		targetlist = lappend(targetlist,
+							 makeTargetEntry(column, i + 1, NULL, false));
+	}
 	source->scan.plan = *plan;
 	source->scan.plan.type = T_CustomScan;
-	source->scan.plan.targetlist = columns;
+	source->scan.plan.targetlist = targetlist;
 	source->scan.scanrelid = rti;
 	source->methods = &RowSourceMethods;
 	return &source->scan.plan;
 }
 
-static ParamListInfo
-MakeParams(const ItemShape *shape, WriteKind kind,
-		   const CachedPlanSource *source, const Datum *values,
-		   const bool *isnull)
+static Node *
+ParamsToColumns(Node *node, void *context)
 {
-	bool		many = kind == WRITE_PUT_MANY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	ParamListInfo params = makeParamList(source->num_params);
-	int			column = 0;
+	const ParamColumns *columns = context;
 
-	for (int i = 0; i < source->num_params; i++, column++)
+	if (node != NULL && IsA(node, Param) &&
+		((Param *) node)->paramkind == PARAM_EXTERN)
 	{
-		while (!many &&
-			   !ColumnIsWritten(shape, column, kind == WRITE_PUT_NEW_IDENTITY))
-			column++;
-		params->params[i].value = values[column];
-		params->params[i].isnull = isnull[column];
-		params->params[i].pflags = 0;
-		params->params[i].ptype = source->param_types[i];
+		Param	   *param = (Param *) node;
+
+		Assert(param->paramid <= columns->nparams);
+		return (Node *) makeVar(OUTER_VAR, columns->attnos[param->paramid - 1],
+								param->paramtype, param->paramtypmod,
+								param->paramcollid, 0);
 	}
-	return params;
+	return expression_tree_mutator(node, ParamsToColumns, context);
+}
+
+static bool
+IsJustTheColumns(const List *targetlist, int natts)
+{
+	ListCell   *lc;
+
+	if (list_length(targetlist) != natts)
+		return false;
+	foreach(lc, targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (!IsA(entry->expr, Var) ||
+			((Var *) entry->expr)->varattno != entry->resno)
+			return false;
+	}
+	return true;
 }
 
 /* The condition of the UPDATE: see the head of this file. */
@@ -418,6 +429,14 @@ RefuseTarget(const ItemRelation *relation)
 					get_rel_name(relation->relid))));
 }
 
+/* Another extension's planner, of whose plans we know nothing. */
+static void
+RefusePlan(const ItemRelation *relation)
+{
+	elog(ERROR, "unexpected plan for a put into table \"%s\"",
+		 get_rel_name(relation->relid));
+}
+
 /*-------------------------------------------------------------------------
  * The row source
  *-------------------------------------------------------------------------
@@ -441,22 +460,23 @@ BeginRowSource(CustomScanState *node, EState *estate, int eflags)
 
 /*
  * The columns of the slot are those of the target list.  (Where the executor
- * thinks it better to project them, as with columns that have missing values,
- * that would make the same row of them.)
+ * thinks it better to project them, as with columns that were dropped or have
+ * missing values, that would make the same row of them.)
  */
 static TupleTableSlot *
 ExecRowSource(CustomScanState *node)
 {
 	RowSource  *source = (RowSource *) node;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	int			natts = slot->tts_tupleDescriptor->natts;
+	HeapTupleData tuple;
 
 	ExecClearTuple(slot);
-	if (source->values == NULL)
+	if (source->next == source->nitems)
 		return slot;
-	memcpy(slot->tts_values, source->values, natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, source->isnull, natts * sizeof(bool));
-	source->values = NULL;
+	tuple.t_data = source->items[source->next++];
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	heap_deform_tuple(&tuple, slot->tts_tupleDescriptor, slot->tts_values,
+					  slot->tts_isnull);
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -469,5 +489,5 @@ EndRowSource(CustomScanState *node)
 static void
 ReScanRowSource(CustomScanState *node)
 {
-	elog(ERROR, "row to put cannot be scanned again");
+	elog(ERROR, "rows to put cannot be scanned again");
 }

@@ -185,32 +185,22 @@ Deparse(const ItemRelation *relation, WriteKind kind, Oid *argtypes, int *nargs)
  *		VALUES ($1, $2 ...)
  *		ON CONFLICT (key) DO UPDATE SET column = excluded.column ...
  *		WHERE ROW(item.column ...)::record *<> ROW(excluded.column ...)::record
- *
- * WRITE_PUT_MANY takes the rows from unnest($1), which has them in the order
- * of their keys already.
  */
 static char *
 DeparsePut(const ItemRelation *relation, WriteKind kind, Oid *argtypes,
 		   int *nargs)
 {
 	const ItemShape *shape = relation->shape;
-	bool		many = kind == WRITE_PUT_MANY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	AppendInsert(&sql, relation, kind);
 	AppendOnConflict(&sql, relation);
 
-	if (many)
-		argtypes[(*nargs)++] = get_array_type(shape->rowtype);
-	else
+	for (int i = 0; i < shape->tupdesc->natts; i++)
 	{
-		for (int i = 0; i < shape->tupdesc->natts; i++)
-		{
-			if (ColumnIsWritten(shape, i, kind == WRITE_PUT_NEW_IDENTITY))
-				argtypes[(*nargs)++] = TupleDescAttr(shape->tupdesc, i)->atttypid;
-		}
+		if (ColumnIsWritten(shape, i, kind == WRITE_PUT_NEW_IDENTITY))
+			argtypes[(*nargs)++] = TupleDescAttr(shape->tupdesc, i)->atttypid;
 	}
 	return sql.data;
 }
@@ -219,11 +209,7 @@ static void
 AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 {
 	const ItemShape *shape = relation->shape;
-	bool		many = kind == WRITE_PUT_MANY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	bool		new_identity = kind == WRITE_PUT_NEW_IDENTITY ||
-		kind == WRITE_PUT_MANY_NEW_IDENTITY;
-	int			identity = AlwaysIdentity(shape);
+	bool		new_identity = kind == WRITE_PUT_NEW_IDENTITY;
 	StringInfoData columns;
 	StringInfoData values;
 	int			n = 0;
@@ -238,31 +224,18 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 			continue;
 		n++;
 		appendStringInfo(&columns, "%s%s", separator, ColumnName(relation, i));
-		if (many)
-			appendStringInfo(&values, "%sr.%s", separator,
-							 ColumnName(relation, i));
-		else
-			appendStringInfo(&values, "%s$%d", separator, n);
+		appendStringInfo(&values, "%s$%d", separator, n);
 	}
 
 	appendStringInfo(sql, "INSERT INTO %s AS item ", TargetName(relation));
 	if (n > 0)
 		appendStringInfo(sql, "(%s) ", columns.data);
-	if (identity >= 0 && !new_identity)
+	if (AlwaysIdentity(shape) >= 0 && !new_identity)
 		appendStringInfoString(sql, "OVERRIDING SYSTEM VALUE ");
-	if (!many)
-	{
-		if (n > 0)
-			appendStringInfo(sql, "VALUES (%s)", values.data);
-		else
-			appendStringInfoString(sql, "DEFAULT VALUES");
-		return;
-	}
-	appendStringInfo(sql, "SELECT %s FROM pg_catalog.unnest($1) r", values.data);
-	if (identity >= 0)
-		appendStringInfo(sql, " WHERE r.%s IS %sNULL",
-						 ColumnName(relation, identity),
-						 new_identity ? "" : "NOT ");
+	if (n > 0)
+		appendStringInfo(sql, "VALUES (%s)", values.data);
+	else
+		appendStringInfoString(sql, "DEFAULT VALUES");
 }
 
 static void

@@ -15,10 +15,8 @@
 /* The statements that are kept for a relation. */
 typedef enum WriteKind
 {
-	WRITE_PUT,					/* upsert of one row; identity given, if any */
+	WRITE_PUT,					/* upsert; identity given, if any */
 	WRITE_PUT_NEW_IDENTITY,		/* identity to be computed */
-	WRITE_PUT_MANY,
-	WRITE_PUT_MANY_NEW_IDENTITY,
 	WRITE_DELETE,
 	WRITE_KINDS
 } WriteKind;
@@ -29,7 +27,6 @@ typedef struct WritePlan
 	/* the rest is write_exec.c's: how a put is executed */
 	int			generation;		/* of the cached plan this was made from; */
 	PlannedStmt *stmt;			/* in its memory */
-	bool		takes_row;		/* the row to insert, not parameters */
 } WritePlan;
 
 /* Install the callbacks that plans depend on. */
@@ -40,8 +37,7 @@ extern void WritePlansInit(void);
  * where it is to the end of the transaction at least.
  *
  * The parameters are, of a put, the columns for which ColumnIsWritten(), in
- * their order; of put_many() an array of rows, in the order of their keys; of
- * delete() the key.
+ * their order; of a delete the key.
  */
 extern WritePlan *GetWritePlan(ItemRelation *relation, WriteKind kind);
 
