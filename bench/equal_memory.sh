@@ -48,7 +48,7 @@ cell()
 	start_server "shared_buffers=${buffers}MB" "itemcache.memory=${memory}MB" max_connections=20
 	OPTIONS=(--read "SELECT id, 1, name, payload FROM items o WHERE id = \$1")
 	[ "$side" = buffers ] || OPTIONS+=(--setup "SET itemcache.transparent = on")
-	client --keys "$ITEMS" --seed 1 --seconds "$(rounds 2 6)" "$@"
+	client --keys "$ITEMS" --seed 1 --seconds "$(rounds 1 6)" "$@"
 	sql "$counters"
 	before=$(cat "$WORK/output")
 	disk_kb=$(awk '$1 == "pgpgin" { print $2 }' /proc/vmstat)

@@ -4,12 +4,12 @@
 # of rows of one size, against those of a textbook S3-FIFO (s3fifo_sim.pl) that
 # holds as many items, at a tenth and a fifth of the trace's footprint.
 
-# Nine requests of ten follow Zipf's law (0.9) over 200000 keys; between them
+# Nine requests of ten follow Zipf's law (0.9) over the hot keys; between them
 # come scans, each of some thousand keys that nothing else asks for.
 cat >"$WORK/trace.pl" <<'PERL'
 use strict;
 use warnings;
-my ($requests, $hot, $cold, $skew) = (shift, 200_000, 200_000, 0.9);
+my ($requests, $hot, $cold, $skew) = (@ARGV, 0.9);
 my $range = $hot**(1 - $skew) - 1;
 my $scan_from = 0;
 srand(1);
@@ -27,14 +27,15 @@ for (my $n = 0; $n < $requests;)
 PERL
 
 rm -f "$WORK/trace"
-run perl "$WORK/trace.pl" "$(rounds 500000 4000000)" >"$WORK/trace" ||
+keys=$(rounds 100000 200000)
+run perl "$WORK/trace.pl" "$(rounds 200000 4000000)" $keys $keys >"$WORK/trace" ||
 	die "$SCENARIO: no trace"
 footprint=$(sort -u "$WORK/trace" | wc -l)
 
 want_server itemcache.memory=640MB
 sql "CREATE TABLE blocks (id bigint PRIMARY KEY, data text)" \
 	"ALTER TABLE blocks ALTER data SET STORAGE EXTERNAL" \
-	"INSERT INTO blocks SELECT i, rpad(md5(i::text), 200, 'x') FROM generate_series(1, 400001) i" \
+	"INSERT INTO blocks SELECT i, rpad(md5(i::text), 200, 'x') FROM generate_series(1, 2 * $keys + 1) i" \
 	"CREATE TABLE trace (k bigint)" \
 	"COPY trace FROM '$WORK/trace'" \
 	"VACUUM (FREEZE, ANALYZE) blocks" "VACUUM (FREEZE, ANALYZE) trace" \
@@ -51,7 +52,7 @@ replay()
 	HELD=${VALUE##*|}
 }
 
-for percent in 10 20; do
+for percent in $(rounds 20 "10 20"); do
 	begin_values "hit_ratio_$percent"
 	# find the memory that holds so many: a guess, and what it teaches
 	target=$((footprint * percent / 100))

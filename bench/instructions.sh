@@ -10,7 +10,7 @@ if ! command -v valgrind >/dev/null; then
 fi
 
 begin_values
-transactions=$(rounds 100 1000)
+transactions=$(rounds 50 1000)
 start_callgrind_server -- -c itemcache.transparent=on
 
 # a thousand keys, cached

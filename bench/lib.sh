@@ -122,7 +122,7 @@ make_cluster()
 	local available
 
 	available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
-	BUFFERS=2GB
+	BUFFERS=$(rounds 512MB 2GB)
 	if [ "${available:-0}" -lt 6000 ]; then
 		BUFFERS=1GB
 	fi
@@ -253,7 +253,7 @@ value()
 # The tables
 # ---------------------------------------------------------------------------
 
-ITEMS=$(rounds 250000 1000000)
+ITEMS=$(rounds 100000 1000000)
 KEYS=$ITEMS
 
 # items, of some 300 bytes a row, and as many random keys of it.  The keys of

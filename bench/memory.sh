@@ -9,7 +9,7 @@
 # pg_column_size() of the row, which for a whole row says just that (there are
 # no compressed or out-of-line values in this table).
 
-megabytes=$(rounds 64 128)
+megabytes=$(rounds 32 128)
 want_server itemcache.memory=${megabytes}MB
 
 per_item()

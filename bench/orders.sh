@@ -20,7 +20,7 @@ begin_values thousand
 for ((round = 0; round < $(rounds 1 3); round++)); do
 	for side in itemcache "${sides[@]}"; do
 		side_options "$side" group || continue
-		client --keys "$GROUPS_OF_1000" --seconds "$(rounds 0.5 3)"
+		client --keys "$GROUPS_OF_1000" --seconds "$(rounds 0.3 3)"
 		add "$side" "$(field reads 2)" per_s
 		add "$side.reads.p50" "$(field reads 5)" us
 		add "$side.reads.p99" "$(field reads 7)" us

@@ -7,7 +7,7 @@
 
 want_server fsync=on itemcache.transparent=on itemcache.memory=640MB
 
-own_scale=$(rounds 4 10)	# four clients want as many branches
+own_scale=$(rounds 2 10)
 own_tables=(pgbench_accounts pgbench_branches pgbench_tellers)
 
 make_own_tables()
@@ -64,7 +64,7 @@ own_left=()
 for side in attached plain; do
 	make_own_tables
 	own_side $side
-	job pgbench -n -M prepared -b tpcb-like -c 1 -t "$(rounds 200 2000)" --random-seed=4711
+	job pgbench -n -M prepared -b tpcb-like -c 1 -t "$(rounds 100 2000)" --random-seed=4711
 	own_balances
 	own_left+=("$VALUE")
 done

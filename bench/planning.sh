@@ -11,7 +11,7 @@ fi
 
 want_server itemcache.memory=640MB
 begin_values
-transactions=$(rounds 40 500)
+transactions=$(rounds 10 500)
 sql "DROP TABLE IF EXISTS plain" \
 	"CREATE TABLE plain (id bigint PRIMARY KEY, name text, ref bigint)" \
 	"INSERT INTO plain SELECT i, 'name ' || i, i % 100 FROM generate_series(1, 1000) i" \

@@ -7,7 +7,7 @@
 want_server itemcache.memory=640MB
 begin_values
 
-for ((round = 0; round < $(rounds 2 7); round++)); do
+for ((round = 0; round < $(rounds 1 7); round++)); do
 	for side in none million; do
 		sql "SELECT itemcache.attach('items', preload => $([ $side = million ] && say true || say false))" \
 			"CHECKPOINT"

@@ -9,7 +9,7 @@
 . "$SOURCE/bench/servers.sh"
 want_others || return 0
 
-limit=$(rounds 2 60)
+limit=$(rounds 1 60)
 read_item="SELECT id, 1, name, payload FROM items o WHERE id = \$1"
 cache_hits="SELECT hits, hits + misses FROM itemcache.tables WHERE relid = 'items'::regclass"
 page_hits="SELECT pg_stat_get_xact_blocks_hit('items'::regclass), pg_stat_get_xact_blocks_fetched('items'::regclass)"

@@ -12,9 +12,9 @@
 
 . "$SOURCE/bench/sides.sh"
 
-OBJECTS=$(rounds 10000 200000)
-GROUPS_OF_1000=$(rounds 100 1000)
-ORDERS=$(rounds 100,000 1,000,000)
+OBJECTS=$(rounds 5000 200000)
+GROUPS_OF_1000=$(rounds 50 1000)
+ORDERS=$(rounds 50,000 1,000,000)
 CLIENTS=4
 SERVERS_SETTINGS=(itemcache.memory=640MB)
 ZIPF=0.99

@@ -11,15 +11,18 @@
 #	setting		itemcache.memory, in MB
 #	items		items that are cached when the preload is through
 #	cache, table	a million lookups of random keys in one statement, by get()
-#				and by an index nested loop: time
-#	cache_single, table_single	200 thousand SELECTs of one row by a random key, a
-#				statement each, in a loop of PL/pgSQL, so that the way to a client
+#				and by an index nested loop: time (with --quick, 100 thousand)
+#	cache_single, table_single	200 thousand SELECTs (20) of one row by a random
+#				key, a statement each, in a loop of PL/pgSQL, so that the way to a client
 #				and back, which is most of a single lookup's time, does not hide
 #				what grows: time
 #
 # Then rows of other sizes, for which the memory that is recommended must do.
 #
 # The largest wants 12 GB of available memory, and is skipped without.
+
+LOOKUPS=$(rounds 100000 1000000)
+SINGLE_LOOKUPS=$(rounds 20000 200000)
 
 sizing_sizes()
 {
@@ -55,7 +58,7 @@ sizing_table()
 	sql "SET statement_timeout = '290s'" "SET maintenance_work_mem = '1GB'" \
 		"ALTER TABLE sizing ADD PRIMARY KEY (id)" \
 		"CREATE TABLE sizing_keys AS
-		 SELECT 1 + floor(random() * $1)::bigint AS k FROM generate_series(1, 1000000)" \
+		 SELECT 1 + floor(random() * $1)::bigint AS k FROM generate_series(1, $LOOKUPS)" \
 		"VACUUM (FREEZE, ANALYZE) sizing_keys" \
 		"SELECT itemcache.attach('sizing')" "CHECKPOINT"
 }
@@ -136,17 +139,18 @@ judge_held()
 	verdict "$2" "itemcache.memory as recommended" at_least "$3" "$held" "$held" "$held"
 }
 
-# of SIDE FACTOR: its median, times that
+# of SIDE FACTOR [OVER]: its median, times that, over that
 of()
 {
-	median <"$WORK/values/$1" | awk -v factor="$2" '{ printf "%.4g", $1 * factor }'
+	median <"$WORK/values/$1" | awk -v factor="$2" -v over="${3:-1}" '{ printf "%.4g", $1 * factor / over }'
 }
 
 print_size()
 {
 	printf '%9d items: memory %5s MB, answers after %s s, loaded after %s s; lookup %s us, by index %s; a SELECT alone %s us, by index %s\n' \
 		"$1" "$(of setting 1)" "$(of ready 1e-6)" "$(of preloaded 1e-6)" \
-		"$(of cache 1e-3)" "$(of table 1e-3)" "$(of cache_single 5e-3)" "$(of table_single 5e-3)"
+		"$(of cache 1e3 $LOOKUPS)" "$(of table 1e3 $LOOKUPS)" \
+		"$(of cache_single 1e3 $SINGLE_LOOKUPS)" "$(of table_single 1e3 $SINGLE_LOOKUPS)"
 }
 
 sql "SELECT itemcache.detach('items')"
@@ -158,7 +162,7 @@ for transparent in on off; do
 			found_name text;
 			total bigint := 0;
 		BEGIN
-			FOR key IN SELECT k FROM sizing_keys LIMIT 200000 LOOP
+			FOR key IN SELECT k FROM sizing_keys LIMIT $SINGLE_LOOKUPS LOOP
 				SELECT name INTO found_name FROM sizing WHERE id = key.k;
 				total := total + length(found_name);
 			END LOOP;

@@ -25,7 +25,7 @@ for side in select itemcache itemcache_get unlogged redis redis_lease memcached 
 	forget $side
 	cache_hits
 	hits=$VALUE
-	client --keys $keys --writes 50 --seconds "$(rounds 0.5 6)"
+	client --keys $keys --writes 50 --seconds "$(rounds 0.3 6)"
 	read -r stale after left reads < <(awk '$1 == "stale" { print $3, $5, $7, $9 }' "$WORK/output")
 	add $side.reads "$reads" reads
 	add $side.stale "$stale" reads

@@ -6,7 +6,7 @@
 want_server itemcache.memory=640MB
 begin_values
 
-rows=$(rounds 20000 200000)
+rows=$(rounds 10000 200000)
 for side in attached plain; do
 	copy_of_items "update_$side" $rows
 	cat >"$WORK/update_$side.sql" <<-SQL
@@ -18,7 +18,7 @@ sql "SELECT itemcache.attach('update_attached', preload => false)"
 want_cached update_attached
 
 export PGOPTIONS='-c synchronous_commit=off'
-for ((round = 0; round < $(rounds 2 4); round++)); do
+for ((round = 0; round < $(rounds 1 4); round++)); do
 	for side in $(sides $round plain attached); do
 		sustained 10 10 -f "$WORK/update_$side.sql" -c 4 -j "$(threads 4)"
 		add $side "$VALUE" tps
