@@ -57,7 +57,8 @@ $node->safe_psql(
 			pg_current_snapshot(), current_setting('transaction_isolation'), left(cached, 1000), left(stored, 1000);
 	END \$\$;
 
-	-- writes that may lose a race to another session
+	-- writes that may lose a race to another session (that of ON CONFLICT (id) is one where p_pkey, rebuilt
+	-- concurrently, comes after the other unique index)
 	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
 	BEGIN
 		EXECUTE statement;
@@ -158,7 +159,7 @@ COMMIT;
 \set j random_zipfian(1, 3000, 1.1)
 DELETE FROM p WHERE id = :k;
 DELETE FROM q WHERE id = :j;
-INSERT INTO p (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = p.a + 100;
+SELECT try($$INSERT INTO p (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = p.a + 100$$);
 SELECT try($$INSERT INTO q (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING$$);
 INSERT INTO p (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING;
 } ],
