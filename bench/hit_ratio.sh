@@ -4,13 +4,13 @@
 # of rows of one size, against those of a textbook S3-FIFO (s3fifo_sim.pl) that
 # holds as many items, at a tenth and a fifth of the trace's footprint.
 
-# Nine requests of ten follow Zipf's law (0.9) over the hot keys; between them
-# come scans, each of some thousand keys that nothing else asks for.
+# Nine requests of ten follow Zipf's law (0.9) over so many keys; between them
+# come scans, each of some thousand of as many others, that nothing else asks for.
 cat >"$WORK/trace.pl" <<'PERL'
 use strict;
 use warnings;
-my ($requests, $hot, $cold, $skew) = (@ARGV, 0.9);
-my $range = $hot**(1 - $skew) - 1;
+my ($requests, $keys, $skew) = (@ARGV, 0.9);
+my $range = $keys**(1 - $skew) - 1;
 my $scan_from = 0;
 srand(1);
 for (my $n = 0; $n < $requests;)
@@ -21,14 +21,14 @@ for (my $n = 0; $n < $requests;)
 	}
 	for (my $i = 0; $i < 5_000 && $n < $requests; $i++, $n++)
 	{
-		print $hot + 1 + $scan_from++ % $cold, "\n";
+		print $keys + 1 + $scan_from++ % $keys, "\n";
 	}
 }
 PERL
 
 rm -f "$WORK/trace"
 keys=$(rounds 100000 200000)
-run perl "$WORK/trace.pl" "$(rounds 200000 4000000)" $keys $keys >"$WORK/trace" ||
+run perl "$WORK/trace.pl" "$(rounds 200000 4000000)" $keys >"$WORK/trace" ||
 	die "$SCENARIO: no trace"
 footprint=$(sort -u "$WORK/trace" | wc -l)
 

@@ -124,7 +124,7 @@ make_cluster()
 	available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
 	BUFFERS=$(rounds 512MB 2GB)
 	if [ "${available:-0}" -lt 6000 ]; then
-		BUFFERS=1GB
+		BUFFERS=$(rounds 512MB 1GB)
 	fi
 	[ "${available:-0}" -ge 3500 ] ||
 		die "not enough memory: the tables and the cache want 3.5 GB available"
