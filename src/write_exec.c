@@ -274,7 +274,7 @@ MakeRowsPlan(const ItemRelation *relation, WriteKind kind, Index rti,
 			 const Plan *plan)
 {
 	const ItemShape *shape = relation->shape;
-	Plan	   *source = MakeRowSource(shape, rti, plan);
+	Plan	   *source;
 	ParamColumns columns;
 	Result	   *result;
 
@@ -288,6 +288,7 @@ MakeRowsPlan(const ItemRelation *relation, WriteKind kind, Index rti,
 		if (ColumnIsWritten(shape, i, kind == WRITE_PUT_NEW_IDENTITY))
 			columns.attnos[columns.nparams++] = i + 1;
 	}
+	source = MakeRowSource(shape, rti, plan);
 	result = palloc(sizeof(Result));
 	*result = *(const Result *) plan;
 	result->plan.lefttree = source;
