@@ -22,7 +22,6 @@ typedef struct FetchKey
 
 #define FETCH_SPACE		256
 
-/* The space comes last, so that it need not be zeroed with the rest. */
 typedef struct ItemFetcher
 {
 	ItemRelation *relation;
@@ -42,10 +41,10 @@ typedef struct ItemFetcher
 
 /*
  * For node "ps", which is beginning, and has the relation locked; *fetcher is
- * zero, but for its space, and stays where it is.  Keys will be of values of
- * these types (a list of OIDs), for each of which PrepareComparison() succeeded
- * when the plan was made; the first "natts" columns will be wanted.  Memory is
- * the executor state's.
+ * zero, and stays where it is.  Keys will be of values of these types (a list
+ * of OIDs), for each of which PrepareComparison() succeeded when the plan was
+ * made; the first "natts" columns will be wanted.  Memory is the executor
+ * state's.
  */
 extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
 						 const List *keytypes, int natts);

@@ -73,6 +73,7 @@ static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
 static List *RetiredPlans = NIL;	/* the same */
 
+static void LockForRead(Oid relid);
 static void Describe(ItemRelation *relation, Relation rel);
 static void FindPrimaryKey(Relation rel, PrimaryKey *pk);
 static ItemShape *MakeShape(Relation rel, const PrimaryKey *pk, bool *usable);
@@ -163,7 +164,7 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 
 	if (!was_locked)
 	{
-		LockRelationOid(relid, AccessShareLock);
+		LockForRead(relid);
 		relation->locked = LockGeneration;
 	}
 
@@ -192,6 +193,18 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 		relation_close(rel, NoLock);
 	}
 	return true;
+}
+
+/* As LockRelationOid() does, but for the messages, which the caller accepts. */
+static void
+LockForRead(Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag,
+						 IsSharedRelation(relid) ? InvalidOid : MyDatabaseId,
+						 relid);
+	(void) LockAcquire(&tag, AccessShareLock, false, false);
 }
 
 bool

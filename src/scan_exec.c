@@ -55,7 +55,7 @@ typedef struct ItemScanState
 	uint64	   *hashes;			/* of its keys */
 	StoreHint  *hints;
 
-	ItemFetcher fetcher;		/* must be last; see CreateItemScanState() */
+	ItemFetcher fetcher;
 } ItemScanState;
 
 static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
@@ -87,14 +87,12 @@ static const CustomExecMethods ItemScanExecMethods = {
 	.ExplainCustomScan = ExplainItemScan
 };
 
-/* As newNode() does, but for the fetcher's space. */
 Node *
 CreateItemScanState(CustomScan *plan)
 {
-	ItemScanState *state = palloc(sizeof(ItemScanState));
+	ItemScanState *state = (ItemScanState *) newNode(sizeof(ItemScanState),
+													 T_CustomScanState);
 
-	memset(state, 0, offsetof(ItemScanState, fetcher.space));
-	NodeSetTag(state, T_CustomScanState);
 	state->css.methods = &ItemScanExecMethods;
 	SetSlotOpsVirtual(&state->css);
 	return (Node *) state;

@@ -316,20 +316,21 @@ StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
 	if (hint != NULL && ReadSlot(partition, hint, bits, epoch, 0, item))
 		return true;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0;; i++)
 	{
 		StoreBucket *bucket = BucketAt(partition, number);
 		uint32		matches = MatchTag(bucket, tag);
 
-		number = OtherBucket(number, tag);
 		for (; matches != 0; matches &= matches - 1)
 		{
 			if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
 						 bits, epoch, nbytes, item))
 				return true;
 		}
+		if (i == 1)
+			return false;
+		number = OtherBucket(number, tag);
 	}
-	return false;
 }
 
 bool
