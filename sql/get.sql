@@ -221,6 +221,52 @@ BEGIN
 END
 $$;
 
+-- Statements that were prepared find the table that has the name now: after two
+-- tables have changed places, a move to another schema, DROP and CREATE.
+CREATE TABLE other (LIKE items INCLUDING ALL);
+INSERT INTO other SELECT id, 'other ' || id, price FROM items;
+SELECT itemcache.attach('other');
+PREPARE by_get AS SELECT (itemcache.get(NULL::items, 1)).name;
+PREPARE by_get_many AS SELECT name FROM itemcache.get_many(NULL::items, ARRAY[1, 2]);
+CREATE FUNCTION simple(k bigint) RETURNS text LANGUAGE plpgsql AS
+$$
+BEGIN
+	RETURN (itemcache.get(NULL::getting.items, k)).name;
+END
+$$;
+EXECUTE by_get;
+EXECUTE by_get_many;
+SELECT simple(1), in_sql(1), in_plpgsql(1);
+BEGIN;
+ALTER TABLE items RENAME TO another;
+ALTER TABLE other RENAME TO items;
+ALTER TABLE another RENAME TO other;
+EXECUTE by_get;
+COMMIT;
+EXECUTE by_get;
+EXECUTE by_get_many;
+SELECT simple(1), in_sql(1), in_plpgsql(1);
+CREATE SCHEMA away;
+ALTER TABLE items SET SCHEMA away;
+SELECT * FROM helper.try('EXECUTE by_get');
+ALTER TABLE other RENAME TO items;
+EXECUTE by_get;
+EXECUTE by_get_many;
+SELECT simple(1), in_sql(1), in_plpgsql(1);
+ALTER TABLE items RENAME TO other;
+CREATE TABLE items (id bigint PRIMARY KEY, name text, price numeric);
+INSERT INTO items VALUES (1, 'of a new table', 1);
+EXECUTE by_get;
+EXECUTE by_get_many;
+DROP TABLE items;
+SELECT * FROM helper.try('EXECUTE by_get');
+ALTER TABLE other RENAME TO items;
+EXECUTE by_get;
+SELECT simple(1), in_sql(1), in_plpgsql(1);
+DROP TABLE away.items;
+DROP SCHEMA away;
+DEALLOCATE ALL;
+
 -- as an argument of an index or a check it is what any STABLE function is
 CREATE INDEX ON items ((itemcache.get(NULL::items, id)));
 

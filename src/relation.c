@@ -42,6 +42,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/syscache.h"
 
 /* How often a description is made again when a message comes meanwhile. */
@@ -85,6 +86,8 @@ static RelationState JudgeTrigger(ItemRelation *relation, Relation rel);
 static bool IsOurFunction(Oid funcid);
 static void ReadOptions(ItemRelation *relation, const Trigger *trigger);
 static void RelcacheCallback(Datum arg, Oid relid);
+static void RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue);
+static uint32 RowTypeHash(Oid rowtype);
 
 void
 RelationsInit(RelcacheListener listener)
@@ -98,6 +101,7 @@ RelationsInit(RelcacheListener listener)
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	Listener = listener;
 	CacheRegisterRelcacheCallback(RelcacheCallback, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, RowTypeCallback, (Datum) 0);
 }
 
 /*
@@ -124,6 +128,41 @@ RelcacheCallback(Datum arg, Oid relid)
 			relation->valid = false;
 	}
 	Listener(relid);
+}
+
+/*
+ * A relation's row type changes with its name, schema and owner, and goes with
+ * it.  To a statement NULL::items is a type by its OID, on which no plan
+ * depends: it would stay with the table that was called items once, where a
+ * SELECT finds the one that is called that now.  So have all statements
+ * analyzed again.  (A reset of the whole cache, 0, does that by itself.)
+ */
+static void
+RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS status;
+	ItemRelation *relation;
+	bool		found = false;
+
+	if (hashvalue == 0)
+		return;
+	hash_seq_init(&status, Relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		if (relation->rowtype_hash == hashvalue)
+		{
+			relation->rowtype_changes++;
+			found = true;
+		}
+	}
+	if (found)
+		ResetPlanCache();
+}
+
+static uint32
+RowTypeHash(Oid rowtype)
+{
+	return GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(rowtype));
 }
 
 ItemRelation *
@@ -223,8 +262,19 @@ ItemRelationIsLockedByPlan(ItemRelation *relation)
 void
 LockItemRelationForWrite(ItemRelation *relation)
 {
-	LockRelationOid(relation->relid, RowExclusiveLock);
+	Oid			relid = relation->relid;
+	uint64		changes = relation->rowtype_changes;
+
+	if (relation->rowtype_hash == 0)
+		relation->rowtype_hash = RowTypeHash(get_rel_type_id(relid));
+	LockRelationOid(relid, RowExclusiveLock);
 	relation->locked = LockGeneration;
+	if (relation->rowtype_changes != changes && get_rel_name(relid) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("name, schema or owner of table \"%s\" was changed while a write waited for it",
+						get_rel_name(relid)),
+				 errhint("Try again.")));
 }
 
 bool
@@ -284,6 +334,7 @@ Describe(ItemRelation *relation, Relation rel)
 
 		relation->partitioned =
 			rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+		relation->rowtype_hash = RowTypeHash(rel->rd_rel->reltype);
 		relation->has_rls = rel->rd_rel->relrowsecurity;
 		relation->pkindex = pk.index;
 		relation->key_usable = key_usable;
