@@ -59,7 +59,7 @@ RETURNS anyelement
 AS 'MODULE_PATHNAME', 'itemcache_get'
 LANGUAGE C STABLE PARALLEL SAFE COST 1;
 COMMENT ON FUNCTION get(anyelement, text) IS
-'the row of a table with this primary key, given as text of any key type';
+'the row of a table with this primary key, of any type, given as text';
 
 CREATE FUNCTION get(row_type anyelement, key uuid)
 RETURNS anyelement
@@ -87,7 +87,7 @@ RETURNS SETOF anyelement
 AS 'MODULE_PATHNAME', 'itemcache_get_many'
 LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
 COMMENT ON FUNCTION get_many(anyelement, text[]) IS
-'the rows with these primary keys, given as text of any key type';
+'the rows with these primary keys, of any type, given as text';
 
 CREATE FUNCTION get_many(row_type anyelement, keys uuid[])
 RETURNS SETOF anyelement
@@ -133,7 +133,7 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'itemcache_delete'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION delete(anyelement, text) IS
-'delete the row with this primary key, given as text of any key type';
+'delete the row with this primary key, of any type, given as text';
 
 CREATE FUNCTION delete(row_type anyelement, key uuid)
 RETURNS boolean
@@ -187,7 +187,7 @@ COMMENT ON COLUMN stats.capacity IS 'most items there can be (itemcache.max_item
 COMMENT ON COLUMN stats.partitions IS 'parts of the cache that are written independently of each other';
 COMMENT ON COLUMN stats.hits IS 'lookups answered from the cache';
 COMMENT ON COLUMN stats.misses IS 'lookups that found nothing usable in the cache and read the table';
-COMMENT ON COLUMN stats.bypasses IS 'lookups that had to read the table: own uncommitted writes, SERIALIZABLE, row-level security, itemcache.enabled off, standby';
+COMMENT ON COLUMN stats.bypasses IS 'lookups that had to read the table: own uncommitted writes, SERIALIZABLE, row-level security, a table that is not served, itemcache.enabled (or transparent) off, standby';
 COMMENT ON COLUMN stats.fills IS 'items cached after they were read from a table';
 COMMENT ON COLUMN stats.refused IS 'rows read but not cached because they were being changed';
 COMMENT ON COLUMN stats.publishes IS 'items cached by the transactions that wrote them';
@@ -225,8 +225,8 @@ FROM tables_get() t;
 COMMENT ON VIEW tables IS 'the attached tables of this database, and the partitions of those that are partitioned';
 COMMENT ON COLUMN tables.relid IS 'the table';
 COMMENT ON COLUMN tables.leaf_of IS 'the topmost attached partitioned table it is part of, if it is a partition';
-COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead; "locked" if it could not be looked at because of another session''s lock';
-COMMENT ON COLUMN tables.served IS 'whether lookups are answered from the cache; of a partitioned table: for some of its partitions at least';
+COMMENT ON COLUMN tables.state IS '"served", or why lookups read the table instead ("in recovery" on a standby); "locked" if it could not be looked at because of another session''s lock';
+COMMENT ON COLUMN tables.served IS 'whether lookups are answered from the cache; of a partitioned table: for some of its partitions at least; NULL if locked';
 COMMENT ON COLUMN tables.preload IS 'whether it is loaded at start-up';
 COMMENT ON COLUMN tables.cache_new IS 'whether new rows are cached as they are inserted';
 COMMENT ON COLUMN tables.items IS 'items cached now; of a partitioned table: of its leaves together, and so with all counts';
@@ -263,7 +263,8 @@ GRANT EXECUTE ON FUNCTION preload_progress_get() TO pg_monitor;
 
 CREATE VIEW preload_progress AS
 SELECT p.*,
-	   round(100.0 * p.blocks_done / nullif(p.blocks_total, 0), 1) AS percent
+	   CASE WHEN p.blocks_total > 0 THEN round(100.0 * p.blocks_done / p.blocks_total, 1)
+			WHEN p.state = 'done' THEN 100.0 END AS percent
 FROM preload_progress_get() p;
 COMMENT ON VIEW preload_progress IS 'how far the start-up loader has come, a row for each table, of all databases';
 COMMENT ON COLUMN preload_progress.datid IS 'the database';

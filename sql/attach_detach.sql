@@ -33,6 +33,12 @@ FROM unnest(ARRAY['nokey', 'uniq', 'deferrable_key', 'deferred_key',
 				  'part_nokey', 'pg_class', 'pg_catalog.pg_database',
 				  'information_schema.sql_features', 'no_such_table']) r(rel),
 	 helper.try(format('SELECT itemcache.attach(%L)', r.rel)) e;
+-- nor can they be loaded
+SELECT r.rel, e.*
+FROM unnest(ARRAY['nokey', 'deferrable_key', 'temporary_table', 'view_of',
+				  'matview_of', 'sequence_of', 'composite_of', 'uniq_id_key',
+				  'foreign_of', 'part_nokey', 'pg_class']) r(rel),
+	 helper.try(format('SELECT itemcache.preload(%L)', r.rel)) e;
 \x off
 \pset format aligned
 -- toast tables are nobody's

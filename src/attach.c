@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(itemcache_attach);
 PG_FUNCTION_INFO_V1(itemcache_detach);
 PG_FUNCTION_INFO_V1(itemcache_clear);
 
+static void RefuseInRecovery(Oid relid, const char *action);
 static Relation OpenForDDL(Oid relid, LOCKMODE lockmode);
 static void CheckFitness(Relation rel);
 static void RefuseKind(Relation rel);
@@ -62,6 +63,7 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	bool		enabled;
 
 	RequirePreloaded();
+	RefuseInRecovery(relid, "attach");
 
 	/* DDL is refused while the relation is open, so look first, then act */
 	rel = OpenForDDL(relid, ShareRowExclusiveLock);
@@ -101,6 +103,7 @@ itemcache_detach(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	RequirePreloaded();
+	RefuseInRecovery(relid, "detach");
 	rel = OpenForDDL(relid, AccessExclusiveLock);
 	triggers = ItemCacheTriggers(rel);
 	relation_close(rel, NoLock);
@@ -160,6 +163,18 @@ ClearRelation(Oid relid)
 	table_close(rel, NoLock);
 }
 
+static void
+RefuseInRecovery(Oid relid, const char *action)
+{
+	const char *name = get_rel_name(relid);
+
+	if (RecoveryInProgress() && name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot %s table \"%s\" during recovery", action, name),
+				 errhint("Do it on the primary server; its standbys follow.")));
+}
+
 /* Open a relation that the current user must own; asked before locking. */
 static Relation
 OpenForDDL(Oid relid, LOCKMODE lockmode)
@@ -182,8 +197,9 @@ static void
 CheckFitness(Relation rel)
 {
 	const char *name = RelationGetRelationName(rel);
+	ItemRelation *relation = ItemRelationOf(rel);
 
-	switch (ItemRelationOf(rel)->fitness)
+	switch (relation->fitness)
 	{
 		case RELATION_SERVED:
 		case RELATION_PARTITIONED:
@@ -220,7 +236,9 @@ CheckFitness(Relation rel)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot attach table \"%s\": its primary key cannot be used",
 							name),
-					 errdetail("The primary key must be a valid btree index and not deferrable.")));
+					 !relation->key_usable ? errdetail("It is not a btree index.") :
+					 !relation->pkvalid ? errdetail("Its index is not valid.") :
+					 errdetail("It is deferrable.")));
 			break;
 		case RELATION_VIRTUAL_COLUMN:
 			ereport(ERROR,

@@ -83,7 +83,9 @@ GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("type %s is not the row type of a table",
 						format_type_be(rowtype)),
-				 errhint("Give a row, or NULL, of the table's own type: NULL::tablename.")));
+				 PG_NARGS() > 1 ?
+				 errhint("Give a row, or NULL, of the table's own type: NULL::tablename.") :
+				 errhint("Give rows of the table's own type: ROW(...)::tablename.")));
 	site->function = flinfo->fn_oid;
 	site->keytype = keytype;
 	if (PG_NARGS() > 1)

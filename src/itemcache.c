@@ -83,7 +83,7 @@ DefineSettings(void)
 {
 	DefineCustomIntVariable("itemcache.memory",
 							"Shared memory of the item cache.",
-							"All that it takes, for items, index and accounts; it never uses more.",
+							"All that it takes, for items, index and counters; it never uses more.",
 							&itemcache_memory,
 							128 * 1024, 1024, INT_MAX,
 							PGC_POSTMASTER, GUC_UNIT_KB,

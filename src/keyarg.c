@@ -431,9 +431,9 @@ WrongNumberOfColumns(const ItemRelation *relation, int given)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("primary key of table \"%s\" has %d column(s), but the key given has %d",
-					get_rel_name(relation->relid), relation->shape->nkeys,
-					given),
+			 errmsg("wrong number of key columns for table \"%s\": %d instead of %d",
+					get_rel_name(relation->relid), given,
+					relation->shape->nkeys),
 			 errhint("Give a key of several columns as a row, in the order of the primary key: ROW(7, 42).")));
 }
 

@@ -180,6 +180,17 @@ CacheIsFull(const PageLoader *loader)
 	return loader->streak >= LOAD_FULL_STREAK;
 }
 
+int
+HintMoreRoom(void)
+{
+	StoreStats	stats;
+
+	StoreGetStats(&stats);
+	return errhint("Consider increasing \"%s\".",
+				   (double) stats.items / stats.max_items >
+				   (double) stats.used / stats.capacity ?
+				   "itemcache.max_items" : "itemcache.memory");
+}
 
 PG_FUNCTION_INFO_V1(itemcache_preload);
 
@@ -216,6 +227,12 @@ itemcache_preload(PG_FUNCTION_ARGS)
 	else
 		LoadWholeTable(&loader, rel);
 	relation_close(rel, NoLock);
+	if (loader.no_room > 0 && !CacheIsFull(&loader))
+		ereport(NOTICE,
+				(errmsg_plural("%lld item found no room in the cache",
+							   "%lld items found no room in the cache",
+							   loader.no_room, (long long) loader.no_room),
+				 HintMoreRoom()));
 	PG_RETURN_INT64(loader.items);
 }
 
@@ -250,9 +267,10 @@ LoadPartitions(PageLoader *loader, Relation root)
 static void
 LoadWholeTable(PageLoader *loader, Relation rel)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	BlockNumber nblocks;
 
 	BeginLoadingOrComplain(loader, rel);
+	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks; block++)
 	{
 		if (block > 0 && block % LOAD_BEGIN_ANEW == 0)
@@ -264,7 +282,7 @@ LoadWholeTable(PageLoader *loader, Relation rel)
 			ereport(NOTICE,
 					(errmsg("the cache is full: loading of table \"%s\" stopped at block %u of %u",
 							RelationGetRelationName(rel), block, nblocks),
-					 errhint("Consider increasing \"itemcache.memory\" or \"itemcache.max_items\".")));
+					 HintMoreRoom()));
 			break;
 		}
 	}

@@ -46,4 +46,7 @@ extern void LoadPage(PageLoader *loader, BlockNumber block);
 /* Is there no use in going on? */
 extern bool CacheIsFull(const PageLoader *loader);
 
+/* For an ereport() that something found no room: what there is too little of. */
+extern int	HintMoreRoom(void);
+
 #endif							/* ITEMCACHE_LOAD_H */

@@ -22,6 +22,7 @@
 #include "catalog/pg_database.h"
 #include "funcapi.h"
 #include "itemcache.h"
+#include "load.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -403,7 +404,8 @@ PreloadLogTable(const PreloadEntry *entry)
 					(long long) entry->items,
 					entry->bytes / (1024.0 * 1024.0),
 					entry->blocks_done, entry->nblocks,
-					(entry->finished - entry->started) / 1000000.0)));
+					(entry->finished - entry->started) / 1000000.0),
+			 entry->state == PRELOAD_FULL ? HintMoreRoom() : 0));
 	RESUME_INTERRUPTS();
 }
 

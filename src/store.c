@@ -177,10 +177,11 @@ StoreShmemInit(Size memory, Size taken)
 
 	if (max_items < itemcache_max_items)
 		ereport(LOG,
-				(errmsg("itemcache.max_items is limited to " UINT64_FORMAT,
+				(errmsg("\"itemcache.max_items\" is limited to " UINT64_FORMAT,
 						max_items),
-				 errdetail("An index of %d items would take more than half of itemcache.memory.",
-						   itemcache_max_items)));
+				 errdetail("An index of %d items would take more than half of \"itemcache.memory\".",
+						   itemcache_max_items),
+				 errhint("Consider increasing \"itemcache.memory\".")));
 
 	/* counters, slots and ghosts are zero, as new shared memory is */
 	for (int i = 0; i < store_layout.npartitions; i++)

@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_authid.h"
@@ -68,6 +69,7 @@ static Oid	TriggerFunction(void);
 static HTAB *MakeRows(List *relids);
 static void DescribeTable(TableRow *row, bool is_monitor);
 static void CountTable(TableRow *row);
+static void AddHoldings(int number, uint64 *items, uint64 *bytes);
 static void AddToAncestors(HTAB *rows, TableRow *row);
 static void AddRow(TableRow *sum, const TableRow *row);
 static void PutRow(ReturnSetInfo *rsinfo, const TableRow *row);
@@ -80,6 +82,8 @@ itemcache_stats(PG_FUNCTION_ARGS)
 {
 	TupleDesc	tupdesc;
 	StoreStats	stats;
+	uint64		items = 0;
+	uint64		bytes = 0;
 	uint64		counts[COUNTER_KINDS];
 	Datum		values[13];
 	bool		nulls[13] = {false};
@@ -92,9 +96,13 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	StoreGetStats(&stats);
 	StatsOfAll(counts);
 
+	/* the store's own sums have what is garbage since an epoch moved */
+	for (int number = 0; number < OwnerCount(); number++)
+		AddHoldings(number, &items, &bytes);
+
 	values[i++] = Int64GetDatum(stats.memory);
-	values[i++] = Int64GetDatum(stats.used);
-	values[i++] = Int64GetDatum(stats.items);
+	values[i++] = Int64GetDatum(bytes);
+	values[i++] = Int64GetDatum(items);
 	values[i++] = Int64GetDatum(stats.max_items);
 	values[i++] = Int32GetDatum(stats.partitions);
 	values[i++] = Int64GetDatum(counts[COUNT_HITS]);
@@ -268,15 +276,22 @@ CountTable(TableRow *row)
 
 	if (number != OWNER_NONE)
 	{
-		Owner	   *owner = OwnerSlot(number);
-		int64		items = pg_atomic_read_u64(&owner->items);
-		int64		bytes = pg_atomic_read_u64(&owner->bytes);
-
-		/* writers that were in flight may have taken them below zero */
-		row->items += Max(items, 0);
-		row->bytes += Max(bytes, 0);
-		row->evictions += pg_atomic_read_u64(&owner->evictions);
+		AddHoldings(number, &row->items, &row->bytes);
+		row->evictions += pg_atomic_read_u64(&OwnerSlot(number)->evictions);
 	}
+}
+
+/* Add what an owner has in the cache. */
+static void
+AddHoldings(int number, uint64 *items, uint64 *bytes)
+{
+	Owner	   *owner = OwnerSlot(number);
+	int64		nitems = pg_atomic_read_u64(&owner->items);
+	int64		nbytes = pg_atomic_read_u64(&owner->bytes);
+
+	/* writers that were in flight may have taken them below zero */
+	*items += Max(nitems, 0);
+	*bytes += Max(nbytes, 0);
 }
 
 /* Add a partition's counts to the partitioned tables it is part of. */
@@ -323,6 +338,7 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	Datum		values[16];
 	bool		nulls[16] = {false};
 	RelationState state = row->state;
+	bool		in_recovery = RecoveryInProgress();
 	int			i = 0;
 
 	/* a partitioned table is as good as its leaves */
@@ -334,6 +350,8 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = ObjectIdGetDatum(row->root);
 	if (row->locked)
 		values[i++] = CStringGetTextDatum("locked");
+	else if (in_recovery)
+		values[i++] = CStringGetTextDatum("in recovery");
 	else if (state == RELATION_PARTITIONED)
 		values[i++] = CStringGetTextDatum(psprintf("%d of %d partitions served",
 												   row->leaves_served,
@@ -341,8 +359,9 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	else
 		values[i++] = CStringGetTextDatum(RelationStateName(state));
 	nulls[i] = row->locked;
-	values[i++] = BoolGetDatum(state == RELATION_SERVED ||
-							   (row->partitioned && row->leaves_served > 0));
+	values[i++] = BoolGetDatum(!in_recovery &&
+							   (state == RELATION_SERVED ||
+								(row->partitioned && row->leaves_served > 0)));
 	nulls[i] = row->locked;
 	values[i++] = BoolGetDatum(row->preload);
 	nulls[i] = row->locked;

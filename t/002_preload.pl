@@ -310,7 +310,11 @@ $node->restart;
 wait_loaded();
 is($node->safe_psql('one', q{SELECT state, items_loaded > 0, items_loaded < 6000, blocks_done < blocks_total FROM itemcache.preload_progress WHERE relation = 'public.items'}),
 	'full|t|t|t', 'it stops when the cache is full, and says how far it came');
-like(log_from($node, $offset), qr/LOG:.*items.*full|LOG:.*full.*items/, 'and logs it');
+like(log_from($node, $offset), qr/LOG:.*full.*items.*\n.*HINT:.*itemcache\.memory/, 'and logs it');
+my (undef, undef, $notices) = $node->psql('one', q{SELECT itemcache.preload('items')});
+like($notices, qr/NOTICE:.*the cache is full.*stopped.*\n.*HINT:.*itemcache\.memory/, 'preload() says so');
+(undef, undef, $notices) = $node->psql('one', q{SELECT sum(itemcache.preload(format('many_%s', i)::regclass)) FROM generate_series(1, 100) i});
+like($notices, qr/NOTICE:.*\d+ items found no room in the cache\n.*HINT:.*itemcache\.memory/, 'of a small table as well');
 cmp_ok($node->safe_psql('one', q{SELECT memory_used::numeric / (2 * 1024 * 1024) FROM itemcache.stats}), '>', 0.4, 'the memory is used');
 is_exact($node, 'one', 'items', 0, 7051, 'a full cache is exact');
 

@@ -135,6 +135,8 @@ is($standby->safe_psql('postgres', q{SELECT count(*) FROM itemcache.preload_prog
 	'0', 'a standby loads nothing');
 my ($state) = sql_error($standby, 'postgres', q{SELECT itemcache.preload('items')});
 isnt($state, '', 'preload() is refused on a standby');
+is((sql_error($standby, 'postgres', "SELECT itemcache.$_('items')"))[0], '25006', "$_() is refused on a standby") foreach ('attach', 'detach');
+is($standby->safe_psql('postgres', q{SELECT DISTINCT state, served FROM itemcache.tables}), 'in recovery|f', 'and itemcache.tables says why');
 $standby->psql('postgres', q{SELECT itemcache.clear()});
 is($standby->safe_psql('postgres', 'SELECT items FROM itemcache.stats'), '0', 'still nothing');
 

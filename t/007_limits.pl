@@ -341,7 +341,11 @@ $node->safe_psql(
 	CREATE TABLE kept (id bigint PRIMARY KEY, n int, filler text);
 	INSERT INTO kept SELECT i, 0, repeat('f', 400) FROM generate_series(1, 40000) i;
 	SELECT itemcache.attach('kept');
-	SELECT itemcache.clear();
+	SELECT itemcache.preload('kept');
+	SELECT itemcache.clear()});
+is($node->safe_psql('postgres', 'SELECT items, memory_used FROM itemcache.stats'), '0|0', 'what is cleared does not count');
+$node->safe_psql(
+	'postgres', q{
 	SELECT itemcache.preload('kept');
 	CREATE PROCEDURE replace(times int, upto int) LANGUAGE plpgsql AS
 	'BEGIN FOR i IN 1 .. times LOOP UPDATE kept SET n = n + 1 WHERE id <= upto; COMMIT; END LOOP; END'});
