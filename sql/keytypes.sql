@@ -269,6 +269,65 @@ SELECT itemcache.attach('including');
 INSERT INTO including VALUES (1, 'v', 'w');
 SELECT itemcache.get(NULL::including, 1), itemcache.get(NULL::including, 1);
 
+--
+-- A cast that is run to make a key of an argument, and alters or drops the
+-- table: what it was converted for is a key no more.
+--
+CREATE TYPE color AS ENUM ('red', 'green');
+CREATE FUNCTION to_color(n bigint) RETURNS color LANGUAGE plpgsql AS $$
+BEGIN
+	IF n = 2 THEN
+		ALTER TABLE keytypes.paint ALTER id TYPE text USING id::text;
+	ELSIF n = 3 THEN
+		ALTER TABLE keytypes.paint ALTER id TYPE text USING id::text;
+		PERFORM itemcache.get(NULL::keytypes.paint, 'x'::text);
+	ELSIF n = 4 THEN
+		DROP TABLE keytypes.paint;
+	ELSIF n = 5 THEN
+		ALTER TABLE keytypes.paint ADD CHECK (name <> ''), ALTER name SET NOT NULL;
+	END IF;
+	RETURN 'red'::color;
+END $$;
+CREATE CAST (bigint AS color) WITH FUNCTION to_color(bigint) AS IMPLICIT;
+CREATE TABLE paint (id color PRIMARY KEY, name text);
+INSERT INTO paint VALUES ('red', 'crimson');
+CREATE FUNCTION to_number(color) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	ALTER TABLE keytypes.numbers ALTER id TYPE text USING id::text;
+	PERFORM itemcache.get(NULL::keytypes.numbers, 'x'::text);
+	RETURN x'4141414142'::bigint;
+END $$;
+CREATE TABLE numbers (id bigint PRIMARY KEY, v text);
+SELECT c.call, n, e.*
+FROM unnest(ARRAY['SELECT itemcache.get(NULL::keytypes.paint, %s::bigint)',
+				  'SELECT count(*) FROM itemcache.get_many(NULL::keytypes.paint, ARRAY[1, %s]::bigint[])',
+				  'SELECT itemcache.delete(NULL::keytypes.paint, %s::bigint)']) c(call),
+	 unnest(ARRAY[2, 3, 5]) n,
+	 helper.try(format(c.call, n)) e;
+SELECT c.call, e.code
+FROM unnest(ARRAY['SELECT itemcache.get(NULL::keytypes.paint, 4::bigint)',
+				  'SELECT count(*) FROM itemcache.get_many(NULL::keytypes.paint, ARRAY[1, 4]::bigint[])',
+				  'SELECT itemcache.delete(NULL::keytypes.paint, 4::bigint)']) c(call),
+	 helper.try(c.call) e;
+CREATE CAST (color AS bigint) WITH FUNCTION to_number(color) AS IMPLICIT;
+SELECT * FROM helper.try($$SELECT itemcache.get(NULL::keytypes.numbers, ROW('red'::keytypes.color))$$);
+-- the same where a domain's check does it, while the text of a key is read
+CREATE FUNCTION alters(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF $1 = 2 THEN
+		ALTER TABLE keytypes.domains ALTER b TYPE text USING b::text;
+		PERFORM itemcache.get(NULL::keytypes.domains, '(1,x)'::text);
+	END IF;
+	RETURN true;
+END $$;
+CREATE DOMAIN altering AS int CHECK (keytypes.alters(VALUE));
+CREATE TABLE domains (a altering, b int, v text, PRIMARY KEY (a, b));
+INSERT INTO domains VALUES (1, 1, 'one');
+SELECT * FROM helper.try($$SELECT itemcache.get(NULL::keytypes.domains, '(1,1)'::text)$$);
+SELECT * FROM helper.try($$SELECT itemcache.get(NULL::keytypes.domains, ROW(2::keytypes.altering, 1))$$);
+SELECT * FROM helper.try($$SELECT itemcache.get(NULL::keytypes.domains, '(2,1)'::text)$$);
+SELECT id, name FROM paint;
+
 SELECT relid, state FROM itemcache.tables WHERE state <> 'served';
 
 SET client_min_messages = warning;

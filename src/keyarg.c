@@ -45,23 +45,22 @@ struct KeyConverter
 	ColumnConverter single;		/* that of a key of one column */
 };
 
-static void PrepareForShape(KeyConverter *converter,
-							const ItemRelation *relation);
-static bool ConvertRecord(KeyConverter *converter,
-						  const ItemRelation *relation,
-						  HeapTupleHeader record, Datum *key);
-static void PrepareForRecord(KeyConverter *converter,
-							 const ItemRelation *relation,
-							 HeapTupleHeader record);
+static void PrepareForShape(KeyConverter *converter, Oid relid,
+							const ItemShape *shape);
+static bool ConvertRecord(KeyConverter *converter, Oid relid,
+						  ItemShape *shape, HeapTupleHeader record,
+						  Datum *key);
+static void PrepareForRecord(KeyConverter *converter, Oid relid,
+							 const ItemShape *shape, HeapTupleHeader record);
 static HeapTupleHeader ParseRecord(KeyConverter *converter,
-								   const ItemRelation *relation, Datum string);
-static void PrepareColumn(KeyConverter *converter, int i,
-						  const ItemRelation *relation, Oid argtype);
+								   const ItemShape *shape, Datum string);
+static void PrepareColumn(KeyConverter *converter, int i, Oid relid,
+						  const ItemShape *shape, Oid argtype);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
 static bool ParseDigits(const struct varlena *text, Datum *value);
 static Datum CanonicalForm(const ColumnConverter *column, ItemShape *shape,
 						   int i, Datum value);
-static void WrongNumberOfColumns(const ItemRelation *relation, int given);
+static void WrongNumberOfColumns(Oid relid, const ItemShape *shape, int given);
 static bool IsInteger(Oid type);
 static bool IsTextual(Oid type);
 
@@ -76,19 +75,33 @@ MakeKeyConverter(Oid argtype, MemoryContext context)
 	return converter;
 }
 
+/*
+ * Casts and the input functions of domains may run anything, also what alters
+ * the relation, which nothing keeps this session from: it is locked, not open.
+ */
 bool
-ConvertKey(KeyConverter *converter, const ItemRelation *relation, Datum arg,
+ConvertKey(KeyConverter *converter, ItemRelation *relation, Datum arg,
 		   Datum *key)
 {
-	if (converter->shape_id != relation->shape->id)
-		PrepareForShape(converter, relation);
+	ItemShape  *shape = relation->shape;
+	Oid			relid = relation->relid;
+	bool		exists;
+
+	if (converter->shape_id != shape->id)
+		PrepareForShape(converter, relid, shape);
 
 	if (converter->ncolumns == 1)
-		return ConvertColumn(&converter->columns[0], relation->shape, 0, arg,
-							 &key[0]);
-	if (IsTextual(converter->argtype))
-		arg = PointerGetDatum(ParseRecord(converter, relation, arg));
-	return ConvertRecord(converter, relation, DatumGetHeapTupleHeader(arg), key);
+		exists = ConvertColumn(&converter->columns[0], shape, 0, arg, &key[0]);
+	else
+	{
+		if (IsTextual(converter->argtype))
+			arg = PointerGetDatum(ParseRecord(converter, shape, arg));
+		exists = ConvertRecord(converter, relid, shape,
+							   DatumGetHeapTupleHeader(arg), key);
+	}
+	if (!relation->valid || relation->shape != shape)
+		RequireShape(relation, shape);
+	return exists;
 }
 
 /*
@@ -96,9 +109,8 @@ ConvertKey(KeyConverter *converter, const ItemRelation *relation, Datum arg,
  * column, and 0 if it is to be taken as a row of the key's columns.
  */
 static void
-PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
+PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
 {
-	const ItemShape *shape = relation->shape;
 	Oid			argtype = converter->argtype;
 
 	converter->shape_id = 0;
@@ -113,7 +125,7 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 		(argtype == shape->keys[0].basetypid || IsTextual(argtype) ||
 		 IsInteger(argtype) || !type_is_rowtype(argtype)))
 	{
-		PrepareColumn(converter, 0, relation, argtype);
+		PrepareColumn(converter, 0, relid, shape, argtype);
 		converter->ncolumns = 1;
 	}
 	else if (!IsTextual(argtype) && type_is_rowtype(argtype))
@@ -121,20 +133,20 @@ PrepareForShape(KeyConverter *converter, const ItemRelation *relation)
 		/* a record: its columns are looked at when one comes */
 	}
 	else if (!IsTextual(argtype))
-		WrongNumberOfColumns(relation, 1);
+		WrongNumberOfColumns(relid, shape, 1);
 	converter->shape_id = shape->id;
 }
 
 static bool
-ConvertRecord(KeyConverter *converter, const ItemRelation *relation,
+ConvertRecord(KeyConverter *converter, Oid relid, ItemShape *shape,
 			  HeapTupleHeader record, Datum *key)
 {
 	HeapTupleData tuple;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
-	int			nkeys = relation->shape->nkeys;
+	int			nkeys = shape->nkeys;
 
-	PrepareForRecord(converter, relation, record);
+	PrepareForRecord(converter, relid, shape, record);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
@@ -148,20 +160,20 @@ ConvertRecord(KeyConverter *converter, const ItemRelation *relation,
 	}
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (!ConvertColumn(&converter->columns[i], relation->shape, i,
-						   values[i], &key[i]))
+		if (!ConvertColumn(&converter->columns[i], shape, i, values[i],
+						   &key[i]))
 			return false;
 	}
 	return true;
 }
 
 static void
-PrepareForRecord(KeyConverter *converter, const ItemRelation *relation,
+PrepareForRecord(KeyConverter *converter, Oid relid, const ItemShape *shape,
 				 HeapTupleHeader record)
 {
 	Oid			rowtype = HeapTupleHeaderGetTypeId(record);
 	int32		rowtypmod = HeapTupleHeaderGetTypMod(record);
-	int			nkeys = relation->shape->nkeys;
+	int			nkeys = shape->nkeys;
 	MemoryContext oldcontext;
 	TupleDesc	rowdesc;
 
@@ -180,12 +192,12 @@ PrepareForRecord(KeyConverter *converter, const ItemRelation *relation,
 
 	rowdesc = converter->rowdesc;
 	if (rowdesc->natts != nkeys)
-		WrongNumberOfColumns(relation, rowdesc->natts);
+		WrongNumberOfColumns(relid, shape, rowdesc->natts);
 	for (int i = 0; i < nkeys; i++)
 	{
 		if (TupleDescAttr(rowdesc, i)->attisdropped)
-			WrongNumberOfColumns(relation, nkeys - 1);
-		PrepareColumn(converter, i, relation,
+			WrongNumberOfColumns(relid, shape, nkeys - 1);
+		PrepareColumn(converter, i, relid, shape,
 					  TupleDescAttr(rowdesc, i)->atttypid);
 	}
 	converter->rowtype = rowtype;
@@ -194,11 +206,10 @@ PrepareForRecord(KeyConverter *converter, const ItemRelation *relation,
 
 /* Parse the text of a key of several columns, in row syntax: (7,42). */
 static HeapTupleHeader
-ParseRecord(KeyConverter *converter, const ItemRelation *relation, Datum string)
+ParseRecord(KeyConverter *converter, const ItemShape *shape, Datum string)
 {
 	if (converter->keydesc == NULL)
 	{
-		const ItemShape *shape = relation->shape;
 		MemoryContext oldcontext = MemoryContextSwitchTo(converter->context);
 		TupleDesc	keydesc = CreateTemplateTupleDesc(shape->nkeys);
 
@@ -221,14 +232,14 @@ ParseRecord(KeyConverter *converter, const ItemRelation *relation, Datum string)
 }
 
 static void
-PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
-			  Oid argtype)
+PrepareColumn(KeyConverter *converter, int i, Oid relid,
+			  const ItemShape *shape, Oid argtype)
 {
-	const KeyColumn *key = &relation->shape->keys[i];
+	const KeyColumn *key = &shape->keys[i];
 	ColumnConverter *column = &converter->columns[i];
 	Oid			function = InvalidOid;
 
-	if (PrepareComparison(column, relation->shape, i, argtype))
+	if (PrepareComparison(column, shape, i, argtype))
 		return;
 
 	argtype = column->argtype;
@@ -245,12 +256,12 @@ PrepareColumn(KeyConverter *converter, int i, const ItemRelation *relation,
 	else
 	{
 		Form_pg_attribute att =
-			TupleDescAttr(relation->shape->tupdesc, key->attno - 1);
+			TupleDescAttr(shape->tupdesc, key->attno - 1);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("key column \"%s\" of table \"%s\" is of type %s, not %s",
-						NameStr(att->attname), get_rel_name(relation->relid),
+						NameStr(att->attname), get_rel_name(relid),
 						format_type_be(column->keytype),
 						format_type_be(argtype)),
 				 errhint("Give a value of that type, cast to text.")));
@@ -427,13 +438,12 @@ CanonicalForm(const ColumnConverter *column, ItemShape *shape, int i,
 }
 
 static void
-WrongNumberOfColumns(const ItemRelation *relation, int given)
+WrongNumberOfColumns(Oid relid, const ItemShape *shape, int given)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("wrong number of key columns for table \"%s\": %d instead of %d",
-					get_rel_name(relation->relid), given,
-					relation->shape->nkeys),
+					get_rel_name(relid), given, shape->nkeys),
 			 errhint("Give a key of several columns as a row, in the order of the primary key: ROW(7, 42).")));
 }
 

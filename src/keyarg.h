@@ -25,9 +25,11 @@ extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
  * exist: a column of it is NULL, or out of its type's range.
  *
  * Raises ERRCODE_DATATYPE_MISMATCH if the argument's type or number of
- * columns is not the key's, and what the types' input functions raise.
+ * columns is not the key's, ERRCODE_OBJECT_IN_USE if what the conversion ran
+ * has altered the relation so that the key is none any more, and what casts
+ * and input functions raise.
  */
-extern bool ConvertKey(KeyConverter *converter, const ItemRelation *relation,
+extern bool ConvertKey(KeyConverter *converter, ItemRelation *relation,
 					   Datum arg, Datum *key);
 
 /*

@@ -80,6 +80,7 @@ static void FindPrimaryKey(Relation rel, PrimaryKey *pk);
 static ItemShape *MakeShape(Relation rel, const PrimaryKey *pk, bool *usable);
 static bool DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i);
 static bool ShapesEqual(const ItemShape *a, const ItemShape *b);
+static bool ShapesAlike(const ItemShape *a, const ItemShape *b);
 static void InstallShape(ItemRelation *relation, ItemShape *shape);
 static RelationState JudgeKind(ItemRelation *relation, Relation rel);
 static RelationState JudgeTrigger(ItemRelation *relation, Relation rel);
@@ -232,6 +233,17 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 		relation_close(rel, NoLock);
 	}
 	return true;
+}
+
+void
+RequireShape(ItemRelation *relation, const ItemShape *shape)
+{
+	RefreshItemRelation(relation, false);
+	if (relation->shape != shape && !ShapesAlike(relation->shape, shape))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("table \"%s\" was altered while a key of it was converted",
+						get_rel_name(relation->relid))));
 }
 
 /* As LockRelationOid() does, but for the messages, which the caller accepts. */
@@ -512,6 +524,30 @@ ShapesEqual(const ItemShape *a, const ItemShape *b)
 			a->keys[i].collation != b->keys[i].collation ||
 			a->keys[i].typmod != b->keys[i].typmod ||
 			a->keys[i].eqop != b->keys[i].eqop)
+			return false;
+	}
+	return true;
+}
+
+/* Have rows of "a" and "b" the same columns and the same key? */
+static bool
+ShapesAlike(const ItemShape *a, const ItemShape *b)
+{
+	if (a->nkeys != b->nkeys || a->tupdesc->natts != b->tupdesc->natts)
+		return false;
+	for (int i = 0; i < a->nkeys; i++)
+	{
+		if (a->keys[i].attno != b->keys[i].attno ||
+			a->keys[i].collation != b->keys[i].collation ||
+			a->keys[i].eqop != b->keys[i].eqop)
+			return false;
+	}
+	for (int i = 0; i < a->tupdesc->natts; i++)
+	{
+		Form_pg_attribute x = TupleDescAttr(a->tupdesc, i);
+		Form_pg_attribute y = TupleDescAttr(b->tupdesc, i);
+
+		if (x->attisdropped != y->attisdropped || x->atttypid != y->atttypid)
 			return false;
 	}
 	return true;

@@ -97,6 +97,13 @@ extern ItemRelation *ItemRelationForRead(Oid relid, bool missing_ok);
  */
 extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
 
+/*
+ * Look at the relation again: its columns and key must be those of "shape",
+ * which it had before something was run that may have altered it.  Raises
+ * ERRCODE_OBJECT_IN_USE if they are not.
+ */
+extern void RequireShape(ItemRelation *relation, const ItemShape *shape);
+
 /* Has ItemRelationForRead() locked the relation in this transaction? */
 extern bool ItemRelationIsLocked(Oid relid);
 
