@@ -487,6 +487,49 @@ SELECT * FROM loose, temporary, unlogged;
 SELECT itemcache.delete(NULL::loose, 1), itemcache.delete(NULL::temporary, 1), itemcache.delete(NULL::unlogged, 1);
 
 --
+-- Keys that are computed: by what the item has there nothing is ordered or
+-- found to be the same
+--
+CREATE TABLE computed (n int, id int GENERATED ALWAYS AS (n * 2) STORED PRIMARY KEY, v text);
+SELECT itemcache.attach('computed');
+SELECT itemcache.put_many(ARRAY[ROW(5, 1, 'x'), ROW(6, 1, 'y'), ROW(4, NULL, 'z')]::computed[]);
+SELECT itemcache.put_many(ARRAY[ROW(6, 7, 'y2'), ROW(5, 8, 'x')]::computed[]);
+SELECT * FROM helper.try($$SELECT itemcache.put_many(ARRAY[ROW(7, 1, 'a'), ROW(7, 2, 'b')]::putting.computed[])$$);
+SELECT * FROM computed ORDER BY id;
+SELECT * FROM helper.check('computed', 8, 12);
+-- identities that are given and others go in by turns, in the order of the keys
+CREATE TABLE turns (id int PRIMARY KEY, nr int GENERATED ALWAYS AS IDENTITY, v int);
+CREATE FUNCTION tell_id() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% %', TG_OP, NEW.id; RETURN NEW; END $$;
+CREATE TRIGGER tell_id BEFORE INSERT ON turns FOR EACH ROW EXECUTE FUNCTION tell_id();
+SELECT itemcache.put_many(ARRAY[ROW(3, NULL, 3), ROW(1, 10, 1), ROW(2, NULL, 2), ROW(5, NULL, 5), ROW(4, NULL, 4)]::turns[]);
+SELECT * FROM turns ORDER BY id;
+SELECT itemcache.put_many(ARRAY[]::turns[]);
+
+--
+-- Only the primary key says whether a row is there, not a unique index by
+-- another operator class, to which keys are the same that are not
+--
+CREATE FUNCTION abs_cmp(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT sign(abs($1) - abs($2))::int';
+CREATE FUNCTION abs_lt(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT abs($1) < abs($2)';
+CREATE FUNCTION abs_le(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT abs($1) <= abs($2)';
+CREATE FUNCTION abs_eq(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT abs($1) = abs($2)';
+CREATE FUNCTION abs_ge(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT abs($1) >= abs($2)';
+CREATE FUNCTION abs_gt(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT abs($1) > abs($2)';
+CREATE OPERATOR |<| (LEFTARG = int, RIGHTARG = int, FUNCTION = abs_lt);
+CREATE OPERATOR |<=| (LEFTARG = int, RIGHTARG = int, FUNCTION = abs_le);
+CREATE OPERATOR |=| (LEFTARG = int, RIGHTARG = int, FUNCTION = abs_eq);
+CREATE OPERATOR |>=| (LEFTARG = int, RIGHTARG = int, FUNCTION = abs_ge);
+CREATE OPERATOR |>| (LEFTARG = int, RIGHTARG = int, FUNCTION = abs_gt);
+CREATE OPERATOR CLASS abs_ops FOR TYPE int USING btree AS
+	OPERATOR 1 |<|, OPERATOR 2 |<=|, OPERATOR 3 |=|, OPERATOR 4 |>=|, OPERATOR 5 |>|, FUNCTION 1 abs_cmp(int, int);
+CREATE TABLE signed (id int PRIMARY KEY, v text);
+CREATE UNIQUE INDEX ON signed (id abs_ops);
+SELECT itemcache.put(ROW(1, 'a')::signed);
+SELECT * FROM helper.try($$SELECT itemcache.put(ROW(-1, 'b')::putting.signed)$$);
+SELECT itemcache.put(ROW(1, 'c')::signed);
+SELECT * FROM signed;
+
+--
 -- Read-only transactions
 --
 BEGIN READ ONLY;

@@ -88,7 +88,9 @@ static bool IsOurFunction(Oid funcid);
 static void ReadOptions(ItemRelation *relation, const Trigger *trigger);
 static void RelcacheCallback(Datum arg, Oid relid);
 static void RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue);
-static uint32 RowTypeHash(Oid rowtype);
+static void RememberName(ItemRelation *relation, const char *name,
+						 Oid namespace, Oid rowtype);
+static bool WasRenamed(const ItemRelation *relation);
 
 void
 RelationsInit(RelcacheListener listener)
@@ -158,12 +160,6 @@ RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue)
 	}
 	if (found)
 		ResetPlanCache();
-}
-
-static uint32
-RowTypeHash(Oid rowtype)
-{
-	return GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(rowtype));
 }
 
 ItemRelation *
@@ -277,16 +273,41 @@ LockItemRelationForWrite(ItemRelation *relation)
 	Oid			relid = relation->relid;
 	uint64		changes = relation->rowtype_changes;
 
-	if (relation->rowtype_hash == 0)
-		relation->rowtype_hash = RowTypeHash(get_rel_type_id(relid));
+	if (!relation->valid)
+		RememberName(relation, get_rel_name(relid), get_rel_namespace(relid),
+					 get_rel_type_id(relid));
 	LockRelationOid(relid, RowExclusiveLock);
 	relation->locked = LockGeneration;
-	if (relation->rowtype_changes != changes && get_rel_name(relid) != NULL)
+	if (relation->rowtype_changes != changes && WasRenamed(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("name, schema or owner of table \"%s\" was changed while a write waited for it",
-						get_rel_name(relid)),
+				 errmsg("table \"%s\" was renamed while a write waited for it",
+						NameStr(relation->name)),
 				 errhint("Try again.")));
+}
+
+/* What the relation is called, if it exists, and by what to know of a change. */
+static void
+RememberName(ItemRelation *relation, const char *name, Oid namespace,
+			 Oid rowtype)
+{
+	if (name == NULL)
+		return;
+	namestrcpy(&relation->name, name);
+	relation->namespace = namespace;
+	relation->rowtype_hash = GetSysCacheHashValue1(TYPEOID,
+												   ObjectIdGetDatum(rowtype));
+}
+
+/* Is it called otherwise now?  Not if it does not exist any more. */
+static bool
+WasRenamed(const ItemRelation *relation)
+{
+	const char *name = get_rel_name(relation->relid);
+
+	return name != NULL &&
+		(strcmp(name, NameStr(relation->name)) != 0 ||
+		 get_rel_namespace(relation->relid) != relation->namespace);
 }
 
 bool
@@ -346,7 +367,8 @@ Describe(ItemRelation *relation, Relation rel)
 
 		relation->partitioned =
 			rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-		relation->rowtype_hash = RowTypeHash(rel->rd_rel->reltype);
+		RememberName(relation, RelationGetRelationName(rel),
+					 RelationGetNamespace(rel), rel->rd_rel->reltype);
 		relation->has_rls = rel->rd_rel->relrowsecurity;
 		relation->pkindex = pk.index;
 		relation->key_usable = key_usable;

@@ -54,6 +54,8 @@ typedef struct ItemRelation
 	int			owner;			/* slot number; OWNER_NONE unless served */
 	CounterLine *counters;		/* see StatsCount() */
 	uint64		locked;			/* LockGeneration when the lock was taken */
+	NameData	name;			/* when last looked */
+	Oid			namespace;
 	uint32		rowtype_hash;	/* of the row type in TYPEOID; 0 if not known */
 	uint64		rowtype_changes;	/* messages for it: see RowTypeCallback() */
 	Oid			acl_user;		/* last user found allowed to read it, and */
@@ -116,8 +118,9 @@ extern void ItemRelationIsLockedByPlan(ItemRelation *relation);
 /*
  * Take the lock of a statement that writes the relation, for the rest of the
  * transaction, so that neither ItemRelationForRead() nor the statement takes
- * another.  Raises ERRCODE_OBJECT_IN_USE if the relation was renamed while we
- * waited, since the statement's name for it may be another's by now.
+ * another.  Raises ERRCODE_OBJECT_IN_USE if the relation was renamed, or moved
+ * to another schema, while we waited, since the name that the statement has
+ * for it may be another's by now.
  */
 extern void LockItemRelationForWrite(ItemRelation *relation);
 

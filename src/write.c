@@ -71,8 +71,6 @@ static bool WantsIdentity(const ItemRelation *relation, HeapTupleHeader item);
 static HeapTupleHeader *SortItems(const ItemRelation *relation,
 								  ArrayType *items, int *nitems);
 static int	ComparePutItems(const void *a, const void *b, void *arg);
-static int	SplitByIdentity(const ItemRelation *relation,
-							HeapTupleHeader *items, int nitems);
 static Datum ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item,
 						   int i, bool *isnull);
 static void RefuseDuplicate(const ItemRelation *relation,
@@ -117,8 +115,9 @@ itemcache_put(PG_FUNCTION_ARGS)
 }
 
 /*
- * Rows whose identity is to be computed go in by a second statement, since
- * they need another column list.
+ * Items whose identity is to be computed need another column list, and so
+ * another statement, than those that have it.  The order of the keys is kept
+ * all the same; mostly they are all of one kind.
  */
 Datum
 itemcache_put_many(PG_FUNCTION_ARGS)
@@ -128,7 +127,7 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 	ArrayType  *items;
 	HeapTupleHeader *sorted;
 	int			nsorted;
-	int			ngiven;
+	int			i = 0;
 	uint64		count = 0;
 
 	relation = OpenForItems(site,
@@ -143,11 +142,17 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 	/* of each item: the caller's, the array's, and the new version */
 	KeepMemory(8 * VARSIZE(items));
 	sorted = SortItems(relation, items, &nsorted);
-	ngiven = SplitByIdentity(relation, sorted, nsorted);
-	if (ngiven > 0 || nsorted == 0)
-		count += ExecutePut(relation, sorted, ngiven, false);
-	if (ngiven < nsorted)
-		count += ExecutePut(relation, sorted + ngiven, nsorted - ngiven, true);
+	do
+	{
+		bool		new_identity = i < nsorted && WantsIdentity(relation, sorted[i]);
+		int			n = 0;
+
+		while (i + n < nsorted &&
+			   WantsIdentity(relation, sorted[i + n]) == new_identity)
+			n++;
+		count += ExecutePut(relation, sorted + i, n, new_identity);
+		i += n;
+	} while (i < nsorted);
 	NoteAsyncWrite();
 	PG_RETURN_INT64((int64) count);
 }
@@ -327,8 +332,8 @@ RefuseItem(const ItemRelation *relation)
  * The items, checked, in the order of their keys, so that two calls cannot lock
  * the same rows in different orders.  Two of one key are refused: the statement
  * would let them pass if the first of the two changes nothing, and which is the
- * first is not defined.  Keys with a NULL, which may be computed, come last and
- * are no duplicates.
+ * first is not defined.  Keys with a NULL, and those that the row will have
+ * computed, come last, as they were given, and are no duplicates to us.
  */
 static HeapTupleHeader *
 SortItems(const ItemRelation *relation, ArrayType *items, int *nitems)
@@ -403,43 +408,22 @@ ComparePutItems(const void *a, const void *b, void *arg)
 	return 0;
 }
 
-/*
- * Put those of the items first whose GENERATED ALWAYS identity is given, if
- * there is one; else keep their order.  Returns how many there are.
- */
-static int
-SplitByIdentity(const ItemRelation *relation, HeapTupleHeader *items,
-				int nitems)
-{
-	HeapTupleHeader *wanting;
-	int			nwanting = 0;
-	int			ngiven = 0;
-
-	if (AlwaysIdentity(relation->shape) < 0)
-		return nitems;
-	wanting = palloc(nitems * sizeof(HeapTupleHeader));
-	for (int i = 0; i < nitems; i++)
-	{
-		if (WantsIdentity(relation, items[i]))
-			wanting[nwanting++] = items[i];
-		else
-			items[ngiven++] = items[i];
-	}
-	for (int i = 0; i < nwanting; i++)
-		items[ngiven + i] = wanting[i];
-	return ngiven;
-}
-
-/* Column "i" of an item's key. */
+/* Column "i" of an item's key; NULL if it is yet to be computed. */
 static Datum
 ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item, int i,
 			  bool *isnull)
 {
+	AttrNumber	attno = shape->keys[i].attno;
 	HeapTupleData tuple;
 
+	if (TupleDescAttr(shape->tupdesc, attno - 1)->attgenerated != '\0')
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
 	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
 	tuple.t_data = item;
-	return heap_getattr(&tuple, shape->keys[i].attno, shape->tupdesc, isnull);
+	return heap_getattr(&tuple, attno, shape->tupdesc, isnull);
 }
 
 static void

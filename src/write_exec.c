@@ -37,6 +37,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "access/xact.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -77,6 +78,7 @@ static void MakePutStatement(const ItemRelation *relation, WriteKind kind,
 							 WritePlan *plan, const CachedPlan *cplan);
 static List *IndexesLikeKey(const ItemShape *shape, List *indexes);
 static bool IndexComparesLikeKey(const ItemShape *shape, Oid indexid);
+static bool ComparesLike(const KeyColumn *key, Oid opclass, Oid collation);
 static Plan *MakeRowsPlan(const ItemRelation *relation, WriteKind kind,
 						  Index rti, const Plan *plan);
 static Plan *MakeRowSource(const ItemShape *shape, Index rti,
@@ -220,8 +222,10 @@ MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
 
 /*
  * ON CONFLICT names the key's columns, and so means every unique index on
- * these, also one whose collation calls other keys equal: it would have the
- * row of such a key updated.  These are the others.
+ * these, also one whose operators or collation call other keys equal: it would
+ * have the row of such a key updated.  These are the others.  To leave out
+ * more would be wrong: two sessions that insert the same key at once would
+ * find each other's entry in that index, and one would fail.
  */
 static List *
 IndexesLikeKey(const ItemShape *shape, List *indexes)
@@ -242,6 +246,7 @@ IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	Form_pg_index form;
+	oidvector  *opclasses;
 	oidvector  *collations;
 	bool		isnull;
 	bool		result = true;
@@ -249,6 +254,9 @@ IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for index %u", indexid);
 	form = (Form_pg_index) GETSTRUCT(tuple);
+	opclasses = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+										Anum_pg_index_indclass, &isnull));
 	collations = (oidvector *)
 		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
 										Anum_pg_index_indcollation, &isnull));
@@ -257,12 +265,26 @@ IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
 		for (int k = 0; k < shape->nkeys; k++)
 		{
 			if (shape->keys[k].attno == form->indkey.values[i] &&
-				shape->keys[k].collation != collations->values[i])
+				!ComparesLike(&shape->keys[k], opclasses->values[i],
+							  collations->values[i]))
 				result = false;
 		}
 	}
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+static bool
+ComparesLike(const KeyColumn *key, Oid opclass, Oid collation)
+{
+	Oid			type = get_opclass_input_type(opclass);
+
+	if (get_opfamily_member(get_opclass_family(opclass), type, type,
+							BTEqualStrategyNumber) != key->eqop)
+		return false;
+	return collation == key->collation ||
+		(get_collation_isdeterministic(collation) &&
+		 get_collation_isdeterministic(key->collation));
 }
 
 /*

@@ -154,6 +154,20 @@ cmp_ok($publishes, '>', 1000, 'items were published');
 cmp_ok($removals, '>', 50, 'keys were removed');
 cmp_ok($evictions, '>', 100, 'items were evicted');
 is_exact($node, 'postgres', $_, 0, 3400, "$_ afterwards") foreach ('p', 'q');
+
+# A second unique index on the key's column, under another collation that calls
+# no other keys equal: two sessions that put the same new key must not find each
+# other's entry there first.
+$node->safe_psql('postgres', q{CREATE TABLE twice (k text PRIMARY KEY, v int); CREATE UNIQUE INDEX ON twice (k COLLATE "POSIX")});
+append_to_file($node->basedir . '/twice.sql', q{\set k random(1, 3)
+\set n random(1, 1000)
+SELECT itemcache.put(ROW('k' || :k, :n)::twice);
+SELECT itemcache.put_many(ARRAY[ROW('k1', :n), ROW('m' || :k, :n)]::twice[]);
+DELETE FROM twice WHERE k IN ('k' || :k, 'm' || :k);
+});
+$node->command_like(
+	[ 'pgbench', '-n', '-c', '6', '-j', '2', '-t', '500', '--max-tries=1000', '-f', $node->basedir . '/twice.sql', 'postgres' ],
+	qr{processed: 3000/3000}, 'puts of the same new keys at once, with two unique indexes');
 $node->stop;
 
 done_testing();
