@@ -19,6 +19,7 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/snapmgr.h"
 
 #if PG_VERSION_NUM < 150000
 #error "itemcache needs PostgreSQL 15 or later"
@@ -71,6 +72,21 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 			return true;
 	}
 	return false;
+#endif
+}
+
+/*
+ * 17 did away with snapshots that become too old (old_snapshot_threshold): then
+ * VACUUM removes what they see, and freezes what they do not.
+ */
+static inline bool
+SnapshotIsTooOld(Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 170000
+	return false;
+#else
+	return OldSnapshotThresholdActive() &&
+		snapshot->whenTaken < GetOldSnapshotThresholdTimestamp();
 #endif
 }
 

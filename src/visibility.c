@@ -95,6 +95,9 @@ ItemIsVisible(const ItemAccess *access, const StoreItem *item)
 {
 	const SnapshotBounds *bounds = BoundsOf(access->snapshot);
 
+	/* a frozen version may be newer; asked after the item was read */
+	if (SnapshotIsTooOld(access->snapshot))
+		return false;
 	if (item->xid >= bounds->full_xmin)
 	{
 		if (item->xid >= bounds->full_xmax)

@@ -9,6 +9,7 @@ use ItemCacheTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $rows = $ENV{ITEMCACHE_HUGE_ROWS} || 5_000_000;
 my $node = new_server('limits', memory => '32MB', conf => <<'CONF');
@@ -354,6 +355,40 @@ $node->safe_psql('postgres', 'CALL replace(400, 500)');
 is($node->safe_psql('postgres', q{SELECT items FROM itemcache.tables WHERE relid = 'kept'::regclass}), 40000, 'with some replaced, all are cached');
 is($node->safe_psql('postgres', 'SELECT evictions FROM itemcache.stats'), $evictions, 'and none was evicted');
 is_exact($node, 'postgres', 'kept', 0, 40001, 'rows that were replaced');
+
+#
+# A snapshot that became too old (until 17).  VACUUM would freeze versions that it
+# does not see, and frozen versions are everybody's; COPY makes such ones sooner.
+#
+SKIP:
+{
+	skip 'snapshots do not become too old', 2 if $node->pg_version >= 17;
+	$node->append_conf('postgresql.conf', 'old_snapshot_threshold = 0');
+	$node->restart;
+	$node->safe_psql(
+		'postgres', q{
+		CREATE TABLE cold (id bigint PRIMARY KEY, v text);
+		INSERT INTO cold SELECT i, 'old' FROM generate_series(1, 5) i;
+		SELECT itemcache.attach('cold')});
+	my $old = $node->background_psql('postgres', on_error_stop => 0);
+	$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
+	append_to_file($node->basedir . '/cold', "1\tnew\n");
+	$node->safe_psql('postgres', 'BEGIN; TRUNCATE cold; COPY cold FROM ' . "'" . $node->basedir . "/cold' (FREEZE); COMMIT");
+	my $by_table = '';
+	for (my $i = 0; $i < 300 && $by_table !~ /snapshot too old/; $i++)
+	{
+		$node->safe_psql('postgres', 'BEGIN; SELECT txid_current(); COMMIT; VACUUM cold') if $i % 10 == 0;
+		(undef, $by_table) = try_query($old, q{SAVEPOINT s; SET LOCAL itemcache.enabled = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
+			SELECT v FROM cold WHERE id = 1});
+		try_query($old, 'ROLLBACK TO s');
+		usleep(100_000);
+	}
+	like($by_table, qr/snapshot too old/, 'a snapshot is too old to read a row');
+	$node->safe_psql('postgres', q{SELECT itemcache.clear('cold'), itemcache.get(NULL::cold, 1)});
+	like((try_query($old, 'SELECT (itemcache.get(NULL::cold, 1)).v'))[1], qr/snapshot too old/, 'and is not served a later version of it');
+	$old->quit;
+	$node->append_conf('postgresql.conf', 'old_snapshot_threshold = -1');
+}
 
 #
 # Tiny caches
