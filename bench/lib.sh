@@ -364,8 +364,8 @@ add()
 }
 
 # race ROUNDS SETUP SIDE1 STATEMENT1 SIDE2 STATEMENT2: times in one session,
-# in turn.  One round before that warms everything.  Both must give the same
-# result.
+# in turn.  One round before that warms everything.  ROUND in a statement is the
+# number of the round (that one's is 0).  Both must give the same result.
 race()
 {
 	local rounds=$1 setup=$2 side1=$3 statement1=$4 side2=$5 statement2=$6 i
@@ -375,8 +375,8 @@ race()
 		say "$setup;"
 		say '\timing on'
 		for ((i = 0; i <= rounds; i++)); do
-			say "$statement1;"
-			say "$statement2;"
+			say "${statement1//ROUND/$i};"
+			say "${statement2//ROUND/$i};"
 		done
 	} >"$WORK/race.sql"
 	job psql -X -q -A -t -v ON_ERROR_STOP=1 -f "$WORK/race.sql"
