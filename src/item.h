@@ -53,6 +53,7 @@ typedef struct ItemShape
 	Oid			rowtype;
 	bool		has_varlena;	/* any column that could need flattening */
 	bool		has_virtual;	/* any virtual generated column */
+	int			identity;		/* first GENERATED ALWAYS identity, or -1 */
 	int			nkeys;			/* 0: no usable primary key */
 	KeyColumn	keys[FLEXIBLE_ARRAY_MEMBER];
 } ItemShape;

@@ -27,6 +27,7 @@
 #include "access/relation.h"
 #include "access/stratnum.h"
 #include "catalog/catalog.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_language.h"
@@ -468,6 +469,7 @@ MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
 	shape->context = context;
 	shape->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	shape->rowtype = rel->rd_rel->reltype;
+	shape->identity = -1;
 
 	for (int i = 0; i < shape->tupdesc->natts; i++)
 	{
@@ -477,6 +479,9 @@ MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
 			shape->has_varlena = true;
 		if (AttributeIsVirtual(att))
 			shape->has_virtual = true;
+		if (shape->identity < 0 && !att->attisdropped &&
+			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			shape->identity = i;
 	}
 
 	*usable = OidIsValid(pk->index);

@@ -276,7 +276,7 @@ static void
 CheckIdentity(const ItemRelation *relation, HeapTupleHeader item)
 {
 	TupleDesc	tupdesc = relation->shape->tupdesc;
-	int			first = AlwaysIdentity(relation->shape);
+	int			first = relation->shape->identity;
 	bool		wanted;
 	HeapTupleData tuple;
 
@@ -304,7 +304,7 @@ CheckIdentity(const ItemRelation *relation, HeapTupleHeader item)
 static bool
 WantsIdentity(const ItemRelation *relation, HeapTupleHeader item)
 {
-	int			identity = AlwaysIdentity(relation->shape);
+	int			identity = relation->shape->identity;
 	HeapTupleData tuple;
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(item);

@@ -230,7 +230,7 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 	appendStringInfo(sql, "INSERT INTO %s AS item ", TargetName(relation));
 	if (n > 0)
 		appendStringInfo(sql, "(%s) ", columns.data);
-	if (AlwaysIdentity(shape) >= 0 && !new_identity)
+	if (shape->identity >= 0 && !new_identity)
 		appendStringInfoString(sql, "OVERRIDING SYSTEM VALUE ");
 	if (n > 0)
 		appendStringInfo(sql, "VALUES (%s)", values.data);
@@ -349,18 +349,4 @@ ColumnIsKey(const ItemShape *shape, int i)
 			return true;
 	}
 	return false;
-}
-
-int
-AlwaysIdentity(const ItemShape *shape)
-{
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
-
-		if (!att->attisdropped &&
-			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
-			return i;
-	}
-	return -1;
 }

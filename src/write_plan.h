@@ -50,9 +50,6 @@ extern bool ColumnIsWritten(const ItemShape *shape, int i, bool new_identity);
 /* Is column "i" set by the UPDATE? */
 extern bool ColumnIsSet(const ItemShape *shape, int i);
 
-/* Index of the GENERATED ALWAYS AS IDENTITY column, or -1. */
-extern int	AlwaysIdentity(const ItemShape *shape);
-
 /* Free, at the end of a transaction, plans that were replaced in it. */
 extern void FreeReplacedPlans(void);
 
