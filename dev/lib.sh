@@ -48,6 +48,13 @@ die()
 	exit 1
 }
 
+# The comment at the head of the script that was called.
+usage()
+{
+	sed -n '3,/^$/{/^#/s/^#//p}' "$SOURCE/$PROGRAM"
+	exit "$1"
+}
+
 # ---------------------------------------------------------------------------
 # Leaving nothing behind
 # ---------------------------------------------------------------------------
