@@ -27,6 +27,7 @@
 #include "callsite.h"
 #include "itemcache.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -70,7 +71,8 @@ static void CheckIdentity(const ItemRelation *relation, HeapTupleHeader item);
 static bool WantsIdentity(const ItemRelation *relation, HeapTupleHeader item);
 static HeapTupleHeader *SortItems(const ItemRelation *relation,
 								  ArrayType *items, int *nitems);
-static int	ComparePutItems(const void *a, const void *b, void *arg);
+static inline int ComparePutItems(const PutItem *x, const PutItem *y,
+								  PutOrder *order);
 static Datum ItemKeyColumn(const ItemShape *shape, HeapTupleHeader item,
 						   int i, bool *isnull);
 static void RefuseDuplicate(const ItemRelation *relation,
@@ -328,6 +330,40 @@ RefuseItem(const ItemRelation *relation)
  *-------------------------------------------------------------------------
  */
 
+static inline int
+ComparePutItems(const PutItem *x, const PutItem *y, PutOrder *order)
+{
+	const ItemShape *shape = order->shape;
+	Datum		xkey = x->key;
+	Datum		ykey = y->key;
+	bool		xisnull = x->isnull;
+	bool		yisnull = y->isnull;
+
+	for (int i = 0;;)
+	{
+		int			result;
+
+		if (xisnull && yisnull)
+			return x->item < y->item ? -1 : 1;	/* as they were given */
+		if (xisnull || yisnull)
+			return xisnull ? 1 : -1;
+		result = order->columns[i].comparator(xkey, ykey, &order->columns[i]);
+		if (result != 0 || ++i == shape->nkeys)
+			return result;
+		xkey = ItemKeyColumn(shape, x->item, i, &xisnull);
+		ykey = ItemKeyColumn(shape, y->item, i, &yisnull);
+	}
+}
+
+#define ST_SORT SortPutItems
+#define ST_ELEMENT_TYPE PutItem
+#define ST_COMPARE(x, y, order) ComparePutItems(x, y, order)
+#define ST_COMPARE_ARG_TYPE PutOrder
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /*
  * The items, checked, in the order of their keys, so that two calls cannot lock
  * the same rows in different orders.  Two of one key are refused: the statement
@@ -363,7 +399,7 @@ SortItems(const ItemRelation *relation, ArrayType *items, int *nitems)
 		PrepareSortSupportFromOrderingOp(shape->keys[i].ltop,
 										 &order.columns[i]);
 	}
-	qsort_arg(sorted, n, sizeof(PutItem), ComparePutItems, &order);
+	SortPutItems(sorted, n, &order);
 
 	result = palloc(n * sizeof(HeapTupleHeader));
 	for (int i = 0; i < n; i++)
@@ -374,38 +410,6 @@ SortItems(const ItemRelation *relation, ArrayType *items, int *nitems)
 	}
 	*nitems = n;
 	return result;
-}
-
-static int
-ComparePutItems(const void *a, const void *b, void *arg)
-{
-	PutOrder   *order = arg;
-	const ItemShape *shape = order->shape;
-	const PutItem *x = a;
-	const PutItem *y = b;
-	Datum		xkey = x->key;
-	Datum		ykey = y->key;
-	bool		xisnull = x->isnull;
-	bool		yisnull = y->isnull;
-
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		int			result;
-
-		if (i > 0)
-		{
-			xkey = ItemKeyColumn(shape, x->item, i, &xisnull);
-			ykey = ItemKeyColumn(shape, y->item, i, &yisnull);
-		}
-		if (xisnull && yisnull)
-			return x->item < y->item ? -1 : 1;	/* as they were given */
-		if (xisnull || yisnull)
-			return xisnull ? 1 : -1;
-		result = order->columns[i].comparator(xkey, ykey, &order->columns[i]);
-		if (result != 0)
-			return result;
-	}
-	return 0;
 }
 
 /* Column "i" of an item's key; NULL if it is yet to be computed. */
