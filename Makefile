@@ -30,6 +30,7 @@ OBJS = \
 	src/views.o \
 	src/visibility.o \
 	src/write.o \
+	src/write_direct.o \
 	src/write_exec.o \
 	src/write_plan.o
 

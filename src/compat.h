@@ -153,6 +153,23 @@ SnapshotIsTooOld(Snapshot snapshot)
 	ExecGetRangeTableRelation((estate), (rti))
 #endif
 
+/*
+ * What an update says of the indexes that want a new entry: since 16 they may
+ * be those only that summarize blocks (BRIN).
+ */
+#if PG_VERSION_NUM >= 160000
+#define IndexesToUpdate TU_UpdateIndexes
+#define AnyIndexToUpdate(indexes) ((indexes) != TU_None)
+#define UpdateIndexes(target, slot, estate, indexes) \
+	ExecInsertIndexTuples((target), (slot), (estate), true, false, NULL, NIL, \
+						  (indexes) == TU_Summarizing)
+#else
+#define IndexesToUpdate bool
+#define AnyIndexToUpdate(indexes) (indexes)
+#define UpdateIndexes(target, slot, estate, indexes) \
+	ExecInsertIndexTuples((target), (slot), (estate), true, false, NULL, NIL)
+#endif
+
 /* 18 does without execute_once. */
 #if PG_VERSION_NUM >= 180000
 #define RunExecutor(queryDesc) \

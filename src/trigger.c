@@ -44,11 +44,11 @@
 #include "utils/syscache.h"
 
 /* What the condition of one table in one query knows. */
-typedef struct RowCondition
+struct RowCondition
 {
 	Relation	rel;
 	ItemRelation *relation;
-} RowCondition;
+};
 
 /* OID of itemcache_track(), if known and no function has changed since. */
 static Oid	TriggerFunction = InvalidOid;
@@ -176,17 +176,43 @@ MakeCondition(EState *estate, Relation rel)
 static Datum
 NoteRowChange(ExprState *state, ExprContext *econtext, bool *isnull)
 {
-	RowCondition *condition = state->evalfunc_private;
-	HeapTupleData old;
-	HeapTupleData new;
+	NoteVersions(state->evalfunc_private, econtext->ecxt_innertuple,
+				 econtext->ecxt_outertuple);
+	*isnull = false;
+	return BoolGetDatum(false);
+}
+
+RowCondition *
+OnlyRowCondition(const ResultRelInfo *rri)
+{
+	TriggerDesc *trigdesc = rri->ri_TrigDesc;
+	RowCondition *condition = NULL;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		ExprState  *state = rri->ri_TrigWhenExprs[i];
+
+		if (!TRIGGER_TYPE_MATCHES(trigdesc->triggers[i].tgtype,
+								  TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER,
+								  TRIGGER_TYPE_UPDATE))
+			continue;
+		if (state == NULL || state->evalfunc != NoteRowChange)
+			return NULL;
+		condition = state->evalfunc_private;
+	}
+	return condition;
+}
+
+void
+NoteVersions(RowCondition *condition, TupleTableSlot *old, TupleTableSlot *new)
+{
+	HeapTupleData oldtuple;
+	HeapTupleData newtuple;
 
 	if (!condition->relation->valid)
 		condition->relation = ItemRelationOf(condition->rel);
-	TrackRowChange(condition->relation,
-				   SlotTuple(econtext->ecxt_innertuple, &old),
-				   SlotTuple(econtext->ecxt_outertuple, &new));
-	*isnull = false;
-	return BoolGetDatum(false);
+	TrackRowChange(condition->relation, SlotTuple(old, &oldtuple),
+				   SlotTuple(new, &newtuple));
 }
 
 /*

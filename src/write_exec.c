@@ -28,7 +28,7 @@
  * before it is executed, of a delete, which rules may have made something
  * else, after (then an error undoes it).
  *
- * May call: write_plan, relation.
+ * May call: write_direct, write_plan, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -43,6 +43,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -55,6 +56,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "write_direct.h"
 #include "write_exec.h"
 #include "write_plan.h"
 
@@ -65,11 +67,13 @@ typedef struct RowSource
 	const HeapTupleHeader *items;
 	int			nitems;
 	int			next;
+	DirectUpdate *direct;		/* the short way, if rows may go it */
 } RowSource;
 
 /* Which column, by its number, each parameter of a statement stands for. */
 typedef struct ParamColumns
 {
+	Index		rti;
 	int			nparams;
 	AttrNumber	attnos[MaxHeapAttributeNumber];
 } ParamColumns;
@@ -81,10 +85,7 @@ static bool IndexComparesLikeKey(const ItemShape *shape, Oid indexid);
 static bool ComparesLike(const KeyColumn *key, Oid opclass, Oid collation);
 static Plan *MakeRowsPlan(const ItemRelation *relation, WriteKind kind,
 						  Index rti, const Plan *plan);
-static Plan *MakeRowSource(const ItemShape *shape, Index rti,
-						   const Plan *plan);
 static Node *ParamsToColumns(Node *node, void *context);
-static bool IsJustTheColumns(const List *targetlist, int natts);
 static void SetCondition(const ItemRelation *relation, EState *estate);
 static Datum RowIsChanged(ExprState *state, ExprContext *econtext,
 						  bool *isnull);
@@ -94,8 +95,11 @@ static void RefusePlan(const ItemRelation *relation);
 static Node *CreateRowSource(CustomScan *plan);
 static void BeginRowSource(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *ExecRowSource(CustomScanState *node);
+static TupleTableSlot *MakeRow(RowSource *source, HeapTupleHeader item);
 static void EndRowSource(CustomScanState *node);
 static void ReScanRowSource(CustomScanState *node);
+static void ExplainRowSource(CustomScanState *node, List *ancestors,
+							 ExplainState *es);
 
 static const CustomScanMethods RowSourceMethods = {
 	.CustomName = "ItemCache Row",
@@ -107,7 +111,8 @@ static const CustomExecMethods RowSourceExecMethods = {
 	.BeginCustomScan = BeginRowSource,
 	.ExecCustomScan = ExecRowSource,
 	.EndCustomScan = EndRowSource,
-	.ReScanCustomScan = ReScanRowSource
+	.ReScanCustomScan = ReScanRowSource,
+	.ExplainCustomScan = ExplainRowSource
 };
 
 uint64
@@ -151,7 +156,7 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 	ErrorContextCallback errcallback;
 	CachedPlan *cplan;
 	QueryDesc  *queryDesc;
-	PlanState  *rows;
+	RowSource  *rows;
 	uint64		count;
 
 	errcallback.callback = AddErrorContext;
@@ -165,17 +170,19 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	RefreshItemRelation(relation, false);
 	queryDesc = CreateQueryDesc(plan->stmt, source->query_string,
 								GetActiveSnapshot(), InvalidSnapshot,
 								None_Receiver, NULL, NULL, 0);
 	ExecutorStart(queryDesc, 0);
-	rows = outerPlanState(queryDesc->planstate);
-	if (!IsA(rows, CustomScanState))
-		rows = outerPlanState(rows);
-	((RowSource *) rows)->items = items;
-	((RowSource *) rows)->nitems = nitems;
 	if (!relation->partitioned)
 		SetCondition(relation, queryDesc->estate);
+	rows = (RowSource *) outerPlanState(queryDesc->planstate);
+	rows->items = items;
+	rows->nitems = nitems;
+	if (!new_identity)
+		rows->direct = BeginDirectUpdate(relation,
+										 castNode(ModifyTableState, queryDesc->planstate));
 	RunExecutor(queryDesc);
 	count = queryDesc->estate->es_processed;
 	ExecutorFinish(queryDesc);
@@ -288,64 +295,33 @@ ComparesLike(const KeyColumn *key, Oid opclass, Oid collation)
 }
 
 /*
- * The plan that makes one row of the statement's parameters, with the columns
- * of a row source in their place.
+ * The plan that makes one row of the statement's parameters becomes one that
+ * makes rows of the columns of a row source.  As far as the executor sees, that
+ * scans the relation, so that there is no row type to be made.
  */
 static Plan *
 MakeRowsPlan(const ItemRelation *relation, WriteKind kind, Index rti,
 			 const Plan *plan)
 {
 	const ItemShape *shape = relation->shape;
-	Plan	   *source;
+	CustomScan *source = makeNode(CustomScan);
 	ParamColumns columns;
-	Result	   *result;
 
 	if (!IsA(plan, Result) || outerPlan(plan) != NULL || plan->qual != NIL ||
 		plan->initPlan != NIL || ((const Result *) plan)->resconstantqual != NULL)
 		RefusePlan(relation);
 
+	columns.rti = rti;
 	columns.nparams = 0;
 	for (int i = 0; i < shape->tupdesc->natts; i++)
 	{
 		if (ColumnIsWritten(shape, i, kind == WRITE_PUT_NEW_IDENTITY))
 			columns.attnos[columns.nparams++] = i + 1;
 	}
-	source = MakeRowSource(shape, rti, plan);
-	result = palloc(sizeof(Result));
-	*result = *(const Result *) plan;
-	result->plan.lefttree = source;
-	result->plan.targetlist = (List *)
-		ParamsToColumns((Node *) plan->targetlist, &columns);
-	return IsJustTheColumns(result->plan.targetlist, shape->tupdesc->natts) ?
-		source : &result->plan;
-}
-
-/*
- * As far as the executor sees, it scans the relation and gives its columns, so
- * that there is no row type to be made.
- */
-static Plan *
-MakeRowSource(const ItemShape *shape, Index rti, const Plan *plan)
-{
-	CustomScan *source = makeNode(CustomScan);
-	List	   *targetlist = NIL;
-
-	for (int i = 0; i < shape->tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
-		Expr	   *column;
-
-		if (att->attisdropped)
-			column = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
-		else
-			column = (Expr *) makeVar(rti, att->attnum, att->atttypid,
-									  att->atttypmod, att->attcollation, 0);
-		targetlist = lappend(targetlist,
-							 makeTargetEntry(column, i + 1, NULL, false));
-	}
 	source->scan.plan = *plan;
 	source->scan.plan.type = T_CustomScan;
-	source->scan.plan.targetlist = targetlist;
+	source->scan.plan.targetlist = (List *)
+		ParamsToColumns((Node *) plan->targetlist, &columns);
 	source->scan.scanrelid = rti;
 	source->methods = &RowSourceMethods;
 	return &source->scan.plan;
@@ -362,29 +338,12 @@ ParamsToColumns(Node *node, void *context)
 		Param	   *param = (Param *) node;
 
 		Assert(param->paramid <= columns->nparams);
-		return (Node *) makeVar(OUTER_VAR, columns->attnos[param->paramid - 1],
+		return (Node *) makeVar(columns->rti,
+								columns->attnos[param->paramid - 1],
 								param->paramtype, param->paramtypmod,
 								param->paramcollid, 0);
 	}
 	return expression_tree_mutator(node, ParamsToColumns, context);
-}
-
-static bool
-IsJustTheColumns(const List *targetlist, int natts)
-{
-	ListCell   *lc;
-
-	if (list_length(targetlist) != natts)
-		return false;
-	foreach(lc, targetlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-
-		if (!IsA(entry->expr, Var) ||
-			((Var *) entry->expr)->varattno != entry->resno)
-			return false;
-	}
-	return true;
 }
 
 /* The condition of the UPDATE: see the head of this file. */
@@ -481,26 +440,50 @@ BeginRowSource(CustomScanState *node, EState *estate, int eflags)
 {
 }
 
-/*
- * The columns of the slot are those of the target list.  (Where the executor
- * thinks it better to project them, as with columns that were dropped or have
- * missing values, that would make the same row of them.)
- */
+/* The next row that the statement has to deal with. */
 static TupleTableSlot *
 ExecRowSource(CustomScanState *node)
 {
 	RowSource  *source = (RowSource *) node;
-	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	while (source->next < source->nitems)
+	{
+		int			i = source->next++;
+		TupleTableSlot *row;
+
+		if (source->direct != NULL && i % DIRECT_BATCH == 0)
+			PrepareItems(source->direct, source->items + i,
+						 Min(DIRECT_BATCH, source->nitems - i));
+		row = MakeRow(source, source->items[i]);
+		if (source->direct == NULL ||
+			!UpdateDirectly(source->direct, i % DIRECT_BATCH, row))
+			return row;
+		InstrCountTuples2(&node->ss.ps, 1);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return NULL;
+}
+
+/* The row to insert, in a slot that keeps it to the next call. */
+static TupleTableSlot *
+MakeRow(RowSource *source, HeapTupleHeader item)
+{
+	ScanState  *ss = &source->css.ss;
+	TupleTableSlot *columns = ss->ss_ScanTupleSlot;
 	HeapTupleData tuple;
 
-	ExecClearTuple(slot);
-	if (source->next == source->nitems)
-		return slot;
-	tuple.t_data = source->items[source->next++];
-	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
-	heap_deform_tuple(&tuple, slot->tts_tupleDescriptor, slot->tts_values,
-					  slot->tts_isnull);
-	return ExecStoreVirtualTuple(slot);
+	tuple.t_data = item;
+	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
+	ExecClearTuple(columns);
+	heap_deform_tuple(&tuple, columns->tts_tupleDescriptor,
+					  columns->tts_values, columns->tts_isnull);
+	ExecStoreVirtualTuple(columns);
+
+	if (ss->ps.ps_ProjInfo == NULL)
+		return columns;
+	ResetExprContext(ss->ps.ps_ExprContext);
+	ss->ps.ps_ExprContext->ecxt_scantuple = columns;
+	return ExecProject(ss->ps.ps_ProjInfo);
 }
 
 static void
@@ -513,4 +496,15 @@ static void
 ReScanRowSource(CustomScanState *node)
 {
 	elog(ERROR, "rows to put cannot be scanned again");
+}
+
+/* For auto_explain, which may log nested statements. */
+static void
+ExplainRowSource(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	Instrumentation *instrument = node->ss.ps.instrument;
+
+	if (es->analyze && instrument != NULL)
+		ExplainPropertyInteger("Cached Rows Updated", NULL,
+							   (int64) instrument->ntuples2, es);
 }

@@ -31,8 +31,10 @@ $node->start;
 $node->safe_psql(
 	'postgres', qq{
 	CREATE EXTENSION itemcache;
-	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text, twice int GENERATED ALWAYS AS (a * 2) STORED) WITH (fillfactor = 70);
-	INSERT INTO p SELECT i, i, repeat(chr(65 + i % 26), 100 + i % 200) FROM generate_series(1, $keys) i;
+	-- a put that wrote another key's row would not pass the check
+	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text CHECK (b LIKE id || ':%'), twice int GENERATED ALWAYS AS (a * 2) STORED) WITH (fillfactor = 70);
+	CREATE INDEX p_twice ON p (twice);
+	INSERT INTO p SELECT i, i, i || ':' || repeat(chr(65 + i % 26), 100 + i % 200) FROM generate_series(1, $keys) i;
 	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
 	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
 	ALTER TABLE q_0 DROP COLUMN junk;
@@ -67,7 +69,7 @@ WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::
 } } ('p', 'q');
 
 # Rows of p and q with a key and a number.
-my $p = "ROW(:k, :j, repeat('p', 20 + :j % 300), NULL)::p";
+my $p = "ROW(:k, :j, :k || ':' || repeat('p', 20 + :j % 300), NULL)::p";
 my $q = "ROW(:k, :j, repeat('q', 20 + :j % 300))::q";
 my $random = "\\set k random_zipfian(1, 3300, 1.2)\n\\set j random(1, 100000)\n";
 my %scripts = (
@@ -79,7 +81,7 @@ my %scripts = (
 	many => [ 6, qq{
 \\set k random(1, 3300)
 \\set j random(1, 100000)
-SELECT itemcache.put_many(array_agg(ROW(i, :j, repeat('m', 20 + i % 200), NULL)::p ORDER BY random())) FROM generate_series(:k, :k + 30) i;
+SELECT itemcache.put_many(array_agg(ROW(i, :j, i || ':' || repeat('m', 20 + i % 200), NULL)::p ORDER BY random())) FROM generate_series(:k, :k + 30) i;
 SELECT itemcache.put_many(array_agg(ROW(i, :j, repeat('m', 20 + i % 200))::q ORDER BY random())) FROM generate_series(:k, :k + 30) i;
 } ],
 	delete => [ 8, "${random}SELECT itemcache.delete(NULL::p, :k), itemcache.delete(NULL::q, :j % 3300);\n" ],
@@ -88,7 +90,7 @@ SELECT itemcache.put_many(array_agg(ROW(i, :j, repeat('m', 20 + i % 200))::q ORD
 ${random}BEGIN;
 SELECT itemcache.put($p);
 SAVEPOINT one;
-SELECT itemcache.put(ROW(:k, -1, 'never', NULL)::p), itemcache.delete(NULL::q, :k);
+SELECT itemcache.put(ROW(:k, -1, :k || ':never', NULL)::p), itemcache.delete(NULL::q, :k);
 $one
 ROLLBACK TO one;
 SAVEPOINT two;
@@ -98,7 +100,7 @@ $one
 COMMIT;
 $one
 } ],
-	aborts => [ 4, "${random}BEGIN;\nSELECT itemcache.put(ROW(:k, -1, 'aborted', NULL)::p), itemcache.put(ROW(:k, -1, 'aborted')::q);\n$one\nROLLBACK;\n$one" ],
+	aborts => [ 4, "${random}BEGIN;\nSELECT itemcache.put(ROW(:k, -1, :k || ':aborted', NULL)::p), itemcache.put(ROW(:k, -1, 'aborted')::q);\n$one\nROLLBACK;\n$one" ],
 	two_phase => [ 4, qq{
 $random\\set choice random(1, 2)
 BEGIN;
@@ -154,6 +156,16 @@ cmp_ok($publishes, '>', 1000, 'items were published');
 cmp_ok($removals, '>', 50, 'keys were removed');
 cmp_ok($evictions, '>', 100, 'items were evicted');
 is_exact($node, 'postgres', $_, 0, 3400, "$_ afterwards") foreach ('p', 'q');
+
+SKIP:
+{
+	skip 'no amcheck here', 2
+	  unless $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'});
+	$node->safe_psql('postgres', 'CREATE EXTENSION amcheck');
+	is($node->safe_psql('postgres', q{SELECT count(bt_index_check(indexrelid, true)) >= 2 FROM pg_index WHERE indrelid = 'p'::regclass}),
+		't', 'indexes have all rows');
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM verify_heapam('p')}), 0, 'table is in order');
+}
 
 # A second unique index on the key's column, under another collation that calls
 # no other keys equal: two sessions that put the same new key must not find each
