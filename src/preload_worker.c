@@ -598,6 +598,8 @@ OpenIfFree(Oid relid)
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
+		if (ProcSignalBarrierPending)
+			ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
 	}
 	CHECK_FOR_INTERRUPTS();
 

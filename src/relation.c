@@ -38,6 +38,7 @@
 #include "itemcache.h"
 #include "miscadmin.h"
 #include "relation.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -45,6 +46,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 /* How often a description is made again when a message comes meanwhile. */
 #define MAX_TRIES	4
@@ -71,6 +73,9 @@ static RelcacheListener Listener = NULL;
  */
 static uint64 LockGeneration = 1;
 
+/* SharedInvalidMessageCounter at the last end of a transaction, or abort. */
+static uint64 MessagesSeen = 0;
+
 static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
 static List *RetiredPlans = NIL;	/* the same */
@@ -89,6 +94,8 @@ static bool IsOurFunction(Oid funcid);
 static void ReadOptions(ItemRelation *relation, const Trigger *trigger);
 static void RelcacheCallback(Datum arg, Oid relid);
 static void RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue);
+static void DistrustIfMessagesCame(void);
+static void RequireOneRowType(Relation rel);
 static void RememberName(ItemRelation *relation, const char *name,
 						 Oid namespace, Oid rowtype);
 static bool WasRenamed(const ItemRelation *relation);
@@ -161,6 +168,28 @@ RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue)
 	}
 	if (found)
 		ResetPlanCache();
+}
+
+/*
+ * At an abort.  A message is off the queue when the server begins to act on it,
+ * and that, rebuilding the description of a relation that is open, may fail
+ * before callbacks are called.
+ */
+static void
+DistrustIfMessagesCame(void)
+{
+	HASH_SEQ_STATUS status;
+	ItemRelation *relation;
+
+	if (SharedInvalidMessageCounter == MessagesSeen)
+		return;
+	MessagesSeen = SharedInvalidMessageCounter;
+	hash_seq_init(&status, Relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		relation->valid = false;
+		relation->rowtype_changes++;
+	}
 }
 
 ItemRelation *
@@ -362,6 +391,7 @@ Describe(ItemRelation *relation, Relation rel)
 
 	PG_TRY();
 	{
+		RequireOneRowType(rel);
 		FindPrimaryKey(rel, &pk);
 		shape = MakeShape(rel, &pk, &key_usable);
 		InstallShape(relation, shape);
@@ -397,6 +427,27 @@ Describe(ItemRelation *relation, Relation rel)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Rows are made as the relcache describes them, and read by others as the type
+ * cache does.  If the two differ, the server has lost a message to an error
+ * (see DistrustIfMessagesCame), which its own executor would find out.
+ */
+static void
+RequireOneRowType(Relation rel)
+{
+	TupleDesc	tupdesc;
+	bool		same;
+
+	if (!OidIsValid(rel->rd_rel->reltype))
+		return;
+	tupdesc = lookup_rowtype_tupdesc(rel->rd_rel->reltype, -1);
+	same = tupdesc == RelationGetDescr(rel) ||
+		equalTupleDescs(tupdesc, RelationGetDescr(rel));
+	ReleaseTupleDesc(tupdesc);
+	if (!same)
+		InvalidateSystemCaches();
 }
 
 /*
@@ -615,9 +666,13 @@ RetirePlan(SPIPlanPtr plan)
 }
 
 void
-RelationsAtTransactionEnd(void)
+RelationsAtTransactionEnd(bool committed)
 {
 	LockGeneration++;
+	if (committed)
+		MessagesSeen = SharedInvalidMessageCounter;
+	else
+		DistrustIfMessagesCame();
 	if (RetiredPlans != NIL)
 	{
 		ListCell   *lc;
@@ -642,6 +697,7 @@ void
 RelationsAtSubTransactionAbort(void)
 {
 	LockGeneration++;
+	DistrustIfMessagesCame();
 }
 
 /*
@@ -769,6 +825,19 @@ TriggerHasOurForm(const Trigger *trigger)
 		!trigger->tgdeferrable &&
 		trigger->tgoldtable == NULL &&
 		trigger->tgnewtable == NULL;
+}
+
+bool
+HasTriggerOfOurForm(Relation rel)
+{
+	TriggerDesc *trigdesc = rel->trigdesc;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		if (TriggerHasOurForm(&trigdesc->triggers[i]))
+			return true;
+	}
+	return false;
 }
 
 static void

@@ -166,8 +166,12 @@ extern bool RelationLockHeld(Oid relid, LOCKMODE mode);
 extern List *ItemCacheTriggers(Relation rel);
 extern Trigger *FindItemCacheTrigger(Relation rel);
 
-/* Is a trigger of the form attach() makes, so that no row change escapes it? */
+/*
+ * Is a trigger of the form attach() makes, so that no row change escapes it?
+ * Has a relation one?  Neither asks what function it calls, nor looks it up.
+ */
 extern bool TriggerHasOurForm(const Trigger *trigger);
+extern bool HasTriggerOfOurForm(Relation rel);
 
 /*
  * Free a saved plan that was made for a relation, at the end of the transaction:
@@ -176,11 +180,12 @@ extern bool TriggerHasOurForm(const Trigger *trigger);
 extern void RetirePlan(SPIPlanPtr plan);
 
 /*
- * Hooks for the end of transactions: forget locks that are gone, free shapes
- * and plans that were replaced.  "relcache" is told of every relcache message (from
+ * Hooks for the end of transactions: forget locks that are gone, and after an
+ * abort what a lost message may have changed, free shapes and plans that were
+ * replaced.  "relcache" is told of every relcache message (from
  * the invalidation callback: it may not allocate nor read catalogs).
  */
-extern void RelationsAtTransactionEnd(void);
+extern void RelationsAtTransactionEnd(bool committed);
 extern void RelationsAtSubTransactionAbort(void);
 typedef void (*RelcacheListener) (Oid relid);
 extern void RelationsInit(RelcacheListener listener);

@@ -199,8 +199,8 @@ UsesSystemColumns(RelOptInfo *rel)
 }
 
 /*
- * The relation, which the planner has locked, if it is served.  One without
- * triggers is not, and need not be described.
+ * The relation, which the planner has locked, if it is served.  One that has
+ * no trigger like ours is not, and is not described, which would be kept.
  */
 static ItemRelation *
 ServedRelation(Oid relid)
@@ -208,7 +208,7 @@ ServedRelation(Oid relid)
 	Relation	rel = table_open(relid, NoLock);
 	ItemRelation *relation = NULL;
 
-	if (rel->trigdesc != NULL)
+	if (HasTriggerOfOurForm(rel))
 		relation = ItemRelationOf(rel);
 	table_close(rel, NoLock);
 	return relation != NULL && relation->state == RELATION_SERVED ?

@@ -659,7 +659,8 @@ XactCallbackFn(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_ABORT:
 		case XACT_EVENT_PREPARE:
 			ForgetTransaction();
-			RelationsAtTransactionEnd();
+			RelationsAtTransactionEnd(event != XACT_EVENT_ABORT &&
+									  event != XACT_EVENT_PARALLEL_ABORT);
 			break;
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			break;

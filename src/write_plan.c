@@ -78,6 +78,12 @@ CountNameChange(Datum arg, int cacheid, uint32 hashvalue)
 	NamesChanged++;
 }
 
+void
+DistrustNames(void)
+{
+	NamesChanged++;
+}
+
 /*-------------------------------------------------------------------------
  * Plans
  *-------------------------------------------------------------------------
