@@ -445,6 +445,26 @@ FETCH 2 FROM joined;
 UPDATE items SET name = 'new' WHERE id = 9;
 FETCH 2 FROM joined;
 ROLLBACK;
+-- of an outer relation where that would be noticed, no row is read that is not asked for
+CREATE SEQUENCE rows_read;
+SELECT o.id, i.name FROM (SELECT id, item, nextval('rows_read') AS n FROM orders ORDER BY id) o JOIN items i ON i.id = o.item LIMIT 4;
+SELECT o.id, i.name FROM (SELECT * FROM orders WHERE nextval('rows_read') > 0 OFFSET 0) o JOIN items i ON i.id = o.item ORDER BY o.id LIMIT 0;
+WITH o AS MATERIALIZED (SELECT id, item, nextval('rows_read') AS n FROM orders ORDER BY id) SELECT o.id, i.name FROM o JOIN items i ON i.id = o.item LIMIT 4;
+WITH RECURSIVE o(id, n) AS (SELECT 1, nextval('rows_read') UNION ALL SELECT id + 1, nextval('rows_read') FROM o WHERE id < 100) SELECT o.id, i.name FROM o JOIN items i ON i.id = o.id LIMIT 4;
+SELECT last_value FROM rows_read;
+SELECT q, (SELECT string_agg(line, E'\n') FROM plan(q) line) ~ 'ItemCache Join' AS lookup_join FROM (VALUES
+	('SELECT i.name FROM orders o JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM orders o JOIN items i ON i.id = o.item WHERE random() < o.id'),
+	('SELECT i.name FROM (SELECT * FROM orders FOR UPDATE SKIP LOCKED) o JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM (SELECT * FROM (SELECT * FROM orders FOR SHARE) o OFFSET 0) o JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM (SELECT random() AS r, item FROM orders) o JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM (SELECT id, item FROM orders OFFSET 0) o JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM generate_series(1, (1 + random())::int) o(item) JOIN items i ON i.id = o.item'),
+	('SELECT i.name FROM generate_series(1, 900) o(item) JOIN items i ON i.id = o.item'),
+	('WITH o AS MATERIALIZED (SELECT * FROM orders) SELECT i.name FROM o JOIN items i ON i.id = o.item'),
+	('WITH o AS MATERIALIZED (SELECT * FROM orders FOR UPDATE) SELECT i.name FROM o JOIN items i ON i.id = o.item'),
+	('WITH o AS (INSERT INTO orders SELECT id, item FROM orders RETURNING item) SELECT i.name FROM o JOIN items i ON i.id = o.item')) v(q);
+DROP SEQUENCE rows_read;
 EXPLAIN (COSTS OFF)
 SELECT o.id, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 5 WHERE o.id <= 20;
 CREATE TABLE "Odd Items" (id int PRIMARY KEY, v text);
@@ -490,6 +510,31 @@ COMMIT;
 FETCH ALL FROM c;
 FETCH FIRST FROM c;
 CLOSE c;
+
+-- a key that is evaluated, is once, and then again only for a new scan
+BEGIN;
+SET LOCAL scan.id = 42;
+DECLARE c CURSOR FOR SELECT id, name FROM items WHERE id = current_setting('scan.id')::bigint;
+DECLARE n CURSOR FOR SELECT i.id, i.name FROM (VALUES (0), (1)) v(n) LEFT JOIN LATERAL (SELECT * FROM items WHERE id = n + current_setting('scan.id')::bigint OFFSET 0) i ON true;
+FETCH c;
+FETCH n;
+FETCH c;
+SET LOCAL scan.id = 50;
+FETCH PRIOR FROM c;
+FETCH RELATIVE 0 FROM c;
+UPDATE items SET tag = -1 WHERE CURRENT OF c RETURNING id;
+SET LOCAL scan.id = 'x';
+FETCH RELATIVE 0 FROM c;
+SET LOCAL scan.id = 50;
+FETCH n;
+CLOSE c;
+SET LOCAL scan.id = '';
+DECLARE c CURSOR FOR SELECT id, name FROM items WHERE id = nullif(current_setting('scan.id'), '')::bigint;
+FETCH c;
+SET LOCAL scan.id = 42;
+FETCH PRIOR FROM c;
+FETCH c;
+ROLLBACK;
 
 -- WHERE CURRENT OF a row from the cache, and from the table
 BEGIN;

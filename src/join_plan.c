@@ -55,6 +55,10 @@ static void SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel,
 							JoinType jointype, JoinPathExtraData *extra);
 static bool MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel,
 						 JoinType jointype, JoinPathExtraData *extra);
+static bool MayReadAhead(PlannerInfo *root, RelOptInfo *outerrel);
+static bool ReadingChanges(PlannerInfo *root, RangeTblEntry *rte);
+static bool QueryChanges(Node *node, void *context);
+static bool CommonTableChanges(PlannerInfo *root, RangeTblEntry *rte);
 static bool UsesOnlyColumns(RelOptInfo *innerrel);
 static bool ClausesAreOrdinary(List *clauses);
 static void OfferJoins(PlannerInfo *root, RelOptInfo *joinrel,
@@ -120,6 +124,7 @@ SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 			PATH_REQ_OUTER(&inner->path) != NULL &&
 			bms_is_subset(PATH_REQ_OUTER(&inner->path), outerrel->relids) &&
 			MayOfferJoin(root, innerrel, jointype, extra) &&
+			MayReadAhead(root, outerrel) &&
 			ClausesAreOrdinary(inner->path.param_info->ppi_clauses))
 			OfferJoins(root, joinrel, outerrel, inner, jointype, extra);
 	}
@@ -142,6 +147,83 @@ MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel, JoinType jointype,
 	return UsesOnlyColumns(innerrel) &&
 		ClausesAreOrdinary(extra->restrictlist) &&
 		ClausesAreOrdinary(innerrel->baserestrictinfo);
+}
+
+/*
+ * Is it all the same how many rows of the outer relation are read?  Not if
+ * reading one calls a volatile function or locks a row: that must not happen
+ * for rows that are not asked for.
+ */
+static bool
+MayReadAhead(PlannerInfo *root, RelOptInfo *outerrel)
+{
+	int			relid = -1;
+
+	while ((relid = bms_next_member(outerrel->relids, relid)) >= 0)
+	{
+		RelOptInfo *rel = root->simple_rel_array[relid];
+
+		/* 16 and later have outer joins among them */
+		if (rel == NULL)
+			continue;
+		if (contain_volatile_functions((Node *) rel->baserestrictinfo) ||
+			contain_volatile_functions((Node *) rel->joininfo) ||
+			ReadingChanges(root, root->simple_rte_array[relid]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+ReadingChanges(PlannerInfo *root, RangeTblEntry *rte)
+{
+	switch (rte->rtekind)
+	{
+		case RTE_SUBQUERY:
+			return QueryChanges((Node *) rte->subquery, NULL);
+		case RTE_FUNCTION:
+			return contain_volatile_functions((Node *) rte->functions);
+		case RTE_TABLEFUNC:
+			return contain_volatile_functions((Node *) rte->tablefunc);
+		case RTE_VALUES:
+			return contain_volatile_functions((Node *) rte->values_lists);
+		case RTE_CTE:
+			return !rte->self_reference && CommonTableChanges(root, rte);
+		default:
+			return false;
+	}
+}
+
+/* Has a query a volatile function, or a row lock, anywhere? */
+static bool
+QueryChanges(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			contain_volatile_functions(node) ||
+			query_tree_walker((Query *) node, QueryChanges, context, 0);
+	return expression_tree_walker(node, QueryChanges, context);
+}
+
+/* One that writes is not read ahead: it is executed as a whole. */
+static bool
+CommonTableChanges(PlannerInfo *root, RangeTblEntry *rte)
+{
+	ListCell   *lc;
+
+	for (Index level = rte->ctelevelsup; level > 0; level--)
+		root = root->parent_root;
+	foreach(lc, root->parse->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (strcmp(cte->ctename, rte->ctename) == 0)
+			return ((Query *) cte->ctequery)->commandType == CMD_SELECT &&
+				QueryChanges(cte->ctequery, NULL);
+	}
+	return true;
 }
 
 /* The items' rows and system columns have numbers up to 0. */

@@ -382,11 +382,18 @@ RelationLockHeld(Oid relid, LOCKMODE mode)
 static void
 Describe(ItemRelation *relation, Relation rel)
 {
+	MemoryContext context;
+	MemoryContext oldcontext;
 	PrimaryKey	pk;
 	bool		key_usable;
 	ItemShape  *shape;
 	RelationState state;
 
+	/* a node of the executor may have us look again as often as it is called */
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"itemcache description",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
 	relation->valid = true;
 
 	PG_TRY();
@@ -427,6 +434,8 @@ Describe(ItemRelation *relation, Relation rel)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
 }
 
 /*

@@ -47,10 +47,14 @@ typedef struct ItemScanState
 	int			nlookups;		/* -1: not evaluated yet */
 	int			position;		/* 0: before the first; nlookups + 1: after */
 
+	/* what is evaluated, is once until the next rescan */
+	MemoryContext keycontext;	/* holds it; NULL if nothing is */
+	Datum	   *keys;			/* of an array's elements, or one key's columns */
+	bool		key_kept;		/* if one: has it been evaluated, */
+	bool		key_exists;		/* and can there be a row? */
+
 	/* if the value is an array */
 	bool		is_array;
-	Datum	   *keys;
-	MemoryContext keycontext;	/* holds them */
 	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
 	uint64	   *hashes;			/* of its keys */
 	StoreHint  *hints;
@@ -71,7 +75,8 @@ static int	CompareKeys(const void *a, const void *b, void *arg);
 static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
 static bool FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
 					 StoreHint hint, TupleTableSlot *slot);
-static bool EvaluateKey(ItemScanState *state, Datum *key);
+static bool MakeKey(ItemScanState *state);
+static bool EvaluateKey(ItemScanState *state, MemoryContext context);
 static Datum EvaluateValue(ItemScanState *state, int i, bool *isnull);
 static bool NeedsNoState(const Expr *value);
 static void InitValue(ItemScanState *state, int i);
@@ -123,11 +128,14 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	if (state->is_array)
-	{
+	if (state->is_array || state->valuestates != NULL)
 		state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
 												  "itemcache scan keys",
 												  ALLOCSET_SMALL_SIZES);
+	if (!state->is_array)
+		state->keys = palloc(state->nkeys * sizeof(Datum));
+	else
+	{
 		state->hashes = palloc(LOOKUP_BATCH * sizeof(uint64));
 		state->hints = palloc(LOOKUP_BATCH * sizeof(StoreHint));
 	}
@@ -191,6 +199,7 @@ NextItem(ItemScanState *state)
 	if (state->nlookups < 0)
 	{
 		state->nlookups = 1;
+		state->key_kept = false;
 		if (state->is_array)
 			EvaluateArray(state);
 	}
@@ -288,8 +297,7 @@ CompareKeys(const void *a, const void *b, void *arg)
 static bool
 FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
-	Datum		made[INDEX_MAX_KEYS];
-	const Datum *key = made;
+	const Datum *key = state->keys;
 	uint64		hash;
 	StoreHint	hint = NULL;
 
@@ -305,8 +313,8 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 		hash = state->hashes[i % LOOKUP_BATCH];
 		hint = state->hints[i % LOOKUP_BATCH];
 	}
-	else if (EvaluateKey(state, made))
-		hash = HashFetchKey(&state->fetcher, made);
+	else if (MakeKey(state))
+		hash = HashFetchKey(&state->fetcher, key);
 	else
 		return false;
 
@@ -344,12 +352,32 @@ FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
 	return true;
 }
 
-/* False if there can be no row.  In the memory of the current row. */
+/*
+ * The key, into state->keys; false if there can be no row.  Constants and
+ * parameters are taken for each row, into its memory; what is evaluated is kept,
+ * as an index scan does: a cursor can come back to the row when the expression
+ * would have another value.
+ */
 static bool
-EvaluateKey(ItemScanState *state, Datum *key)
+MakeKey(ItemScanState *state)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	MemoryContext oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+
+	if (state->keycontext == NULL)
+		return EvaluateKey(state, econtext->ecxt_per_tuple_memory);
+	if (!state->key_kept)
+	{
+		MemoryContextReset(state->keycontext);
+		state->key_exists = EvaluateKey(state, state->keycontext);
+		state->key_kept = true;
+	}
+	return state->key_exists;
+}
+
+static bool
+EvaluateKey(ItemScanState *state, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	bool		exists;
 	int			i = 0;
 
@@ -358,7 +386,8 @@ EvaluateKey(ItemScanState *state, Datum *key)
 		bool		isnull;
 		Datum		value = EvaluateValue(state, i, &isnull);
 
-		exists = !isnull && MakeFetchKey(&state->fetcher, i, value, &key[i]);
+		exists = !isnull && MakeFetchKey(&state->fetcher, i, value,
+											&state->keys[i]);
 	} while (++i < state->nkeys && exists);
 	MemoryContextSwitchTo(oldcontext);
 	return exists;
