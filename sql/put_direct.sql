@@ -50,6 +50,7 @@ SELECT hits - :before AS no_hits, misses - :misses_before AS no_misses FROM item
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT searches($$SELECT itemcache.put(ROW(1, 'repeatable read', 1)::direct)$$) AS repeatable_read;
 SELECT searches($$SELECT itemcache.put(ROW(1, 'again', 1)::direct)$$) AS own_write;
+SELECT searches($$SELECT itemcache.put(ROW(2, 'another', 1)::direct)$$) AS another;
 SELECT v FROM direct WHERE id = 1;
 COMMIT;
 BEGIN ISOLATION LEVEL SERIALIZABLE;

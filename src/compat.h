@@ -153,6 +153,17 @@ SnapshotIsTooOld(Snapshot snapshot)
 	ExecGetRangeTableRelation((estate), (rti))
 #endif
 
+/* 16 renamed what tells of a file that was made in this transaction. */
+#if PG_VERSION_NUM >= 160000
+#define FileIsNew(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilelocatorSubid != InvalidSubTransactionId)
+#else
+#define FileIsNew(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilenodeSubid != InvalidSubTransactionId)
+#endif
+
 /*
  * What an update says of the indexes that want a new entry: since 16 they may
  * be those only that summarize blocks (BRIN).

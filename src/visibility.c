@@ -44,6 +44,8 @@ typedef struct SnapshotBounds
 
 static SnapshotBounds Bounds;
 
+static bool MayBeUsed(ItemAccess *access, ItemRelation *relation,
+					  Snapshot snapshot);
 static uint64 WidenXid(TransactionId xid, uint64 next);
 static const SnapshotBounds *BoundsOf(Snapshot snapshot);
 static bool XidDidCommit(uint64 xid, const SnapshotBounds *bounds);
@@ -51,20 +53,7 @@ static bool XidDidCommit(uint64 xid, const SnapshotBounds *bounds);
 void
 BeginItemAccess(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 {
-	access->relation = relation;
-	access->shape = relation->shape;
-	access->snapshot = snapshot;
-	access->epoch = EPOCH_NONE;
-	access->serve = false;
-	access->fill = false;
-
-	if (relation->state != RELATION_SERVED || !itemcache_enabled)
-		return;
-
-	/* rule 0, and snapshots that are not of the ordinary kind */
-	if (RecoveryInProgress() ||
-		snapshot->snapshot_type != SNAPSHOT_MVCC ||
-		snapshot->takenDuringRecovery)
+	if (!MayBeUsed(access, relation, snapshot))
 		return;
 
 	/*
@@ -83,6 +72,35 @@ BeginItemAccess(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 
 	/* rule 5 */
 	access->serve = !IsolationIsSerializable();
+}
+
+bool
+BeginItemSearch(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
+{
+	if (!MayBeUsed(access, relation, snapshot) || IsParallelWorker() ||
+		IsolationIsSerializable())
+		return false;
+	access->epoch = ItemRelationEpoch(relation);
+	return access->epoch != EPOCH_NONE;
+}
+
+static bool
+MayBeUsed(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
+{
+	access->relation = relation;
+	access->shape = relation->shape;
+	access->snapshot = snapshot;
+	access->epoch = EPOCH_NONE;
+	access->serve = false;
+	access->fill = false;
+
+	if (relation->state != RELATION_SERVED || !itemcache_enabled)
+		return false;
+
+	/* rule 0, and snapshots that are not of the ordinary kind */
+	return !RecoveryInProgress() &&
+		snapshot->snapshot_type == SNAPSHOT_MVCC &&
+		!snapshot->takenDuringRecovery;
 }
 
 /*

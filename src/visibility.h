@@ -36,6 +36,14 @@ extern void BeginItemAccess(ItemAccess *access, ItemRelation *relation,
 							Snapshot snapshot);
 
 /*
+ * The same for who asks the cache only where a row is, to look in the table:
+ * false if it is not to be asked.  A transaction that has written the relation
+ * may ask, if the relation's file is still the one that others have.
+ */
+extern bool BeginItemSearch(ItemAccess *access, ItemRelation *relation,
+							Snapshot snapshot);
+
+/*
  * Rule 1: does "item" serve the snapshot?  May look up the commit status of
  * its xid, and remembers it in the slot.  The epoch has been compared by the
  * store.

@@ -90,8 +90,8 @@ BeginDirectUpdate(ItemRelation *relation, ModifyTableState *modify)
 						  relation->shape->keys[i].attno - 1)->attgenerated != '\0')
 			return NULL;		/* the item's value is not the row's */
 	}
-	BeginItemAccess(&access, relation, estate->es_snapshot);
-	if (!access.serve)
+	if (FileIsNew(target->ri_RelationDesc) ||
+		!BeginItemSearch(&access, relation, estate->es_snapshot))
 		return NULL;
 
 	direct = MemoryContextAlloc(estate->es_query_cxt, sizeof(DirectUpdate));
