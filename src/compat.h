@@ -79,16 +79,15 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
  * 17 did away with snapshots that become too old (old_snapshot_threshold): then
  * VACUUM removes what they see, and freezes what they do not.
  */
-static inline bool
-SnapshotIsTooOld(Snapshot snapshot)
-{
 #if PG_VERSION_NUM >= 170000
-	return false;
+#define SnapshotsBecomeTooOld() (false)
+#define SnapshotIsTooOld(snapshot) (false)
 #else
-	return OldSnapshotThresholdActive() &&
-		snapshot->whenTaken < GetOldSnapshotThresholdTimestamp();
+#define SnapshotsBecomeTooOld() OldSnapshotThresholdActive()
+#define SnapshotIsTooOld(snapshot) \
+	(SnapshotsBecomeTooOld() && \
+	 (snapshot)->whenTaken < GetOldSnapshotThresholdTimestamp())
 #endif
-}
 
 /* 16 made one function of the ownership checks. */
 #if PG_VERSION_NUM >= 160000

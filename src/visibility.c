@@ -77,8 +77,9 @@ BeginItemAccess(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 bool
 BeginItemSearch(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 {
+	/* a fetch with a snapshot that is too old is an error */
 	if (!MayBeUsed(access, relation, snapshot) || IsParallelWorker() ||
-		IsolationIsSerializable())
+		IsolationIsSerializable() || SnapshotsBecomeTooOld())
 		return false;
 	access->epoch = ItemRelationEpoch(relation);
 	return access->epoch != EPOCH_NONE;

@@ -26,6 +26,7 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "catalog/pg_attribute.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -51,6 +52,8 @@ struct DirectUpdate
 	StoreHint	hints[DIRECT_BATCH];
 };
 
+static bool SomeComputedColumnsStay(TupleDesc tupdesc, ResultRelInfo *target,
+									EState *estate);
 static bool HashItem(const ItemAccess *access, HeapTupleHeader item,
 					 uint64 *hash);
 static bool FindVersion(const ItemAccess *access, uint64 hash, StoreHint hint,
@@ -90,7 +93,8 @@ BeginDirectUpdate(ItemRelation *relation, ModifyTableState *modify)
 						  relation->shape->keys[i].attno - 1)->attgenerated != '\0')
 			return NULL;		/* the item's value is not the row's */
 	}
-	if (FileIsNew(target->ri_RelationDesc) ||
+	if (SomeComputedColumnsStay(relation->shape->tupdesc, target, estate) ||
+		FileIsNew(target->ri_RelationDesc) ||
 		!BeginItemSearch(&access, relation, estate->es_snapshot))
 		return NULL;
 
@@ -100,6 +104,25 @@ BeginDirectUpdate(ItemRelation *relation, ModifyTableState *modify)
 	direct->access = access;
 	direct->condition = OnlyRowCondition(target);
 	return direct;
+}
+
+/*
+ * Since 16 an update computes no generated columns that depend on none it
+ * sets, while the row to insert has them computed, and checked.
+ */
+static bool
+SomeComputedColumnsStay(TupleDesc tupdesc, ResultRelInfo *target, EState *estate)
+{
+	int			ncomputed = 0;
+
+	if (tupdesc->constr == NULL || !tupdesc->constr->has_generated_stored)
+		return false;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		if (TupleDescAttr(tupdesc, i)->attgenerated == ATTRIBUTE_GENERATED_STORED)
+			ncomputed++;
+	}
+	return bms_num_members(ExecGetExtraUpdatedCols(target, estate)) != ncomputed;
 }
 
 void
@@ -149,6 +172,7 @@ HashItem(const ItemAccess *access, HeapTupleHeader item, uint64 *hash)
 bool
 UpdateDirectly(DirectUpdate *direct, int i, TupleTableSlot *row)
 {
+	Relation	rel = direct->target->ri_RelationDesc;
 	TupleTableSlot *old = direct->target->ri_onConflict->oc_Existing;
 	TupleTableSlot *new;
 	ItemPointerData tid;
@@ -163,6 +187,10 @@ UpdateDirectly(DirectUpdate *direct, int i, TupleTableSlot *row)
 		return false;
 	if (IsRowOf(direct->access.shape, old, row))
 	{
+		/* as the statement does, before anything of the user's is called */
+		if (rel->rd_rel->relhasindex &&
+			direct->target->ri_IndexRelationDescs == NULL)
+			ExecOpenIndices(direct->target, true);
 		new = MakeVersion(direct, row);
 		if (new != NULL)
 		{
@@ -278,9 +306,6 @@ ReplaceVersion(const DirectUpdate *direct, ItemPointer tid, TupleTableSlot *new)
 	LockTupleMode lockmode;
 	IndexesToUpdate indexes;
 	List	   *recheck = NIL;
-
-	if (rel->rd_rel->relhasindex && target->ri_IndexRelationDescs == NULL)
-		ExecOpenIndices(target, true);	/* as the statement wants them */
 
 	if (table_tuple_update(rel, tid, new, estate->es_output_cid,
 						   estate->es_snapshot, InvalidSnapshot, true,

@@ -230,7 +230,8 @@ MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
 /*
  * ON CONFLICT names the key's columns, and so means every unique index on
  * these, also one whose operators or collation call other keys equal: it would
- * have the row of such a key updated.  These are the others.  To leave out
+ * have the row of such a key updated; or one that is deferrable, which is an
+ * error if it comes to that.  These are the others.  To leave out
  * more would be wrong: two sessions that insert the same key at once would
  * find each other's entry in that index, and one would fail.
  */
@@ -256,11 +257,12 @@ IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
 	oidvector  *opclasses;
 	oidvector  *collations;
 	bool		isnull;
-	bool		result = true;
+	bool		result;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for index %u", indexid);
 	form = (Form_pg_index) GETSTRUCT(tuple);
+	result = form->indimmediate;
 	opclasses = (oidvector *)
 		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
 										Anum_pg_index_indclass, &isnull));
