@@ -50,6 +50,7 @@ typedef struct ItemScanState
 	/* what is evaluated, is once until the next rescan */
 	MemoryContext keycontext;	/* holds it; NULL if nothing is */
 	Datum	   *keys;			/* of an array's elements, or one key's columns */
+	Datum		only_key;		/* if it is but one column */
 	bool		key_kept;		/* if one: has it been evaluated, */
 	bool		key_exists;		/* and can there be a row? */
 
@@ -133,7 +134,8 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 												  "itemcache scan keys",
 												  ALLOCSET_SMALL_SIZES);
 	if (!state->is_array)
-		state->keys = palloc(state->nkeys * sizeof(Datum));
+		state->keys = state->nkeys == 1 ? &state->only_key :
+			palloc(state->nkeys * sizeof(Datum));
 	else
 	{
 		state->hashes = palloc(LOOKUP_BATCH * sizeof(uint64));
