@@ -57,7 +57,8 @@ static bool MayOfferJoin(PlannerInfo *root, RelOptInfo *innerrel,
 						 JoinType jointype, JoinPathExtraData *extra);
 static bool MayReadAhead(PlannerInfo *root, RelOptInfo *outerrel);
 static bool ReadingChanges(PlannerInfo *root, RangeTblEntry *rte);
-static bool QueryChanges(Node *node, void *context);
+static bool QueryChanges(Node *query);
+static bool LocksRows(Node *node, void *context);
 static bool CommonTableChanges(PlannerInfo *root, RangeTblEntry *rte);
 static bool UsesOnlyColumns(RelOptInfo *innerrel);
 static bool ClausesAreOrdinary(List *clauses);
@@ -124,8 +125,8 @@ SetJoinPathlist(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 			PATH_REQ_OUTER(&inner->path) != NULL &&
 			bms_is_subset(PATH_REQ_OUTER(&inner->path), outerrel->relids) &&
 			MayOfferJoin(root, innerrel, jointype, extra) &&
-			MayReadAhead(root, outerrel) &&
-			ClausesAreOrdinary(inner->path.param_info->ppi_clauses))
+			ClausesAreOrdinary(inner->path.param_info->ppi_clauses) &&
+			MayReadAhead(root, outerrel))
 			OfferJoins(root, joinrel, outerrel, inner, jointype, extra);
 	}
 }
@@ -180,7 +181,7 @@ ReadingChanges(PlannerInfo *root, RangeTblEntry *rte)
 	switch (rte->rtekind)
 	{
 		case RTE_SUBQUERY:
-			return QueryChanges((Node *) rte->subquery, NULL);
+			return QueryChanges((Node *) rte->subquery);
 		case RTE_FUNCTION:
 			return contain_volatile_functions((Node *) rte->functions);
 		case RTE_TABLEFUNC:
@@ -196,15 +197,20 @@ ReadingChanges(PlannerInfo *root, RangeTblEntry *rte)
 
 /* Has a query a volatile function, or a row lock, anywhere? */
 static bool
-QueryChanges(Node *node, void *context)
+QueryChanges(Node *query)
+{
+	return contain_volatile_functions(query) || LocksRows(query, NULL);
+}
+
+static bool
+LocksRows(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
 		return ((Query *) node)->rowMarks != NIL ||
-			contain_volatile_functions(node) ||
-			query_tree_walker((Query *) node, QueryChanges, context, 0);
-	return expression_tree_walker(node, QueryChanges, context);
+			query_tree_walker((Query *) node, LocksRows, context, 0);
+	return expression_tree_walker(node, LocksRows, context);
 }
 
 /* One that writes is not read ahead: it is executed as a whole. */
@@ -221,7 +227,7 @@ CommonTableChanges(PlannerInfo *root, RangeTblEntry *rte)
 
 		if (strcmp(cte->ctename, rte->ctename) == 0)
 			return ((Query *) cte->ctequery)->commandType == CMD_SELECT &&
-				QueryChanges(cte->ctequery, NULL);
+				QueryChanges(cte->ctequery);
 	}
 	return true;
 }

@@ -490,10 +490,8 @@ XactCallbackFn(XactEvent event, void *arg)
 										 PGC_USERSET, PGC_S_SESSION,
 										 GUC_ACTION_LOCAL, true, 0, false);
 			break;
-		case XACT_EVENT_ABORT:
-			DistrustNames();
-			/* FALLTHROUGH */
 		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			AsyncLevel = 0;
 			FreeReplacedPlans();
@@ -511,10 +509,6 @@ SubXactCallbackFn(SubXactEvent event, SubTransactionId subid,
 
 	if (event == SUBXACT_EVENT_COMMIT_SUB && AsyncLevel == level)
 		AsyncLevel = level - 1;
-	else if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		if (AsyncLevel >= level)
-			AsyncLevel = 0;
-		DistrustNames();
-	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB && AsyncLevel >= level)
+		AsyncLevel = 0;
 }

@@ -87,10 +87,12 @@ BeginDirectUpdate(ItemRelation *relation, ModifyTableState *modify)
 		(triggers->trig_insert_before_row || triggers->trig_update_before_row ||
 		 triggers->trig_update_old_table || triggers->trig_update_new_table))
 		return NULL;
+	/* messages accepted after the snapshot was taken, as BeginItemSearch() wants */
+	RefreshItemRelation(relation, false);
 	for (int i = 0; i < relation->shape->nkeys; i++)
 	{
-		if (TupleDescAttr(relation->shape->tupdesc,
-						  relation->shape->keys[i].attno - 1)->attgenerated != '\0')
+		if (!ColumnIsWritten(relation->shape, relation->shape->keys[i].attno - 1,
+							 false))
 			return NULL;		/* the item's value is not the row's */
 	}
 	if (SomeComputedColumnsStay(relation->shape->tupdesc, target, estate) ||
@@ -283,6 +285,7 @@ MakeVersion(const DirectUpdate *direct, TupleTableSlot *row)
 	ExecMaterializeSlot(new);
 	new->tts_tableOid = RelationGetRelid(rel);
 
+	/* all of them, as for the row to insert: see SomeComputedColumnsStay() */
 	if (constr != NULL && constr->has_generated_stored)
 		ExecComputeStoredGenerated(target, estate, new, CMD_INSERT);
 	if (constr != NULL)

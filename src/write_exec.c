@@ -81,7 +81,7 @@ typedef struct ParamColumns
 static void MakePutStatement(const ItemRelation *relation, WriteKind kind,
 							 WritePlan *plan, const CachedPlan *cplan);
 static List *IndexesLikeKey(const ItemShape *shape, List *indexes);
-static bool IndexComparesLikeKey(const ItemShape *shape, Oid indexid);
+static bool IndexIsLikeKey(const ItemShape *shape, Oid indexid);
 static bool ComparesLike(const KeyColumn *key, Oid opclass, Oid collation);
 static Plan *MakeRowsPlan(const ItemRelation *relation, WriteKind kind,
 						  Index rti, const Plan *plan);
@@ -170,7 +170,6 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	RefreshItemRelation(relation, false);
 	queryDesc = CreateQueryDesc(plan->stmt, source->query_string,
 								GetActiveSnapshot(), InvalidSnapshot,
 								None_Receiver, NULL, NULL, 0);
@@ -231,9 +230,9 @@ MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
  * ON CONFLICT names the key's columns, and so means every unique index on
  * these, also one whose operators or collation call other keys equal: it would
  * have the row of such a key updated; or one that is deferrable, which is an
- * error if it comes to that.  These are the others.  To leave out
- * more would be wrong: two sessions that insert the same key at once would
- * find each other's entry in that index, and one would fail.
+ * error if it comes to that.  These are the others.  To leave out more would
+ * be wrong: two sessions that insert the same key at once would find each
+ * other's entry in that index, and one would fail.
  */
 static List *
 IndexesLikeKey(const ItemShape *shape, List *indexes)
@@ -243,14 +242,14 @@ IndexesLikeKey(const ItemShape *shape, List *indexes)
 
 	foreach(lc, indexes)
 	{
-		if (IndexComparesLikeKey(shape, lfirst_oid(lc)))
+		if (IndexIsLikeKey(shape, lfirst_oid(lc)))
 			result = lappend_oid(result, lfirst_oid(lc));
 	}
 	return result;
 }
 
 static bool
-IndexComparesLikeKey(const ItemShape *shape, Oid indexid)
+IndexIsLikeKey(const ItemShape *shape, Oid indexid)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	Form_pg_index form;

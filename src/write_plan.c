@@ -33,7 +33,8 @@ typedef struct WritePlans
 	uint64		shape_id;		/* what they were made for */
 	NameData	relname;
 	NameData	nspname;
-	uint64		names;			/* NamesChanged when these were compared */
+	uint64		names;			/* NamesChanged when these were compared, */
+	uint64		rowtype_changes;	/* and the relation's, which an abort moves */
 	WritePlan	plans[WRITE_KINDS];
 	struct WritePlans *next;	/* in Replaced */
 } WritePlans;
@@ -78,12 +79,6 @@ CountNameChange(Datum arg, int cacheid, uint32 hashvalue)
 	NamesChanged++;
 }
 
-void
-DistrustNames(void)
-{
-	NamesChanged++;
-}
-
 /*-------------------------------------------------------------------------
  * Plans
  *-------------------------------------------------------------------------
@@ -123,11 +118,12 @@ GetWritePlans(ItemRelation *relation)
 {
 	WritePlans *plans = relation->writeplans;
 	uint64		names = NamesChanged;
+	uint64		changes = relation->rowtype_changes;
 	char	   *relname;
 	char	   *nspname;
 
 	if (plans != NULL && plans->shape_id == relation->shape->id &&
-		plans->names == names)
+		plans->names == names && plans->rowtype_changes == changes)
 		return plans;
 
 	relname = get_rel_name(relation->relid);
@@ -148,6 +144,7 @@ GetWritePlans(ItemRelation *relation)
 		relation->writeplans = plans;
 	}
 	plans->names = names;
+	plans->rowtype_changes = changes;
 	return plans;
 }
 

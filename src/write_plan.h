@@ -50,9 +50,6 @@ extern bool ColumnIsWritten(const ItemShape *shape, int i, bool new_identity);
 /* Is column "i" set by the UPDATE? */
 extern bool ColumnIsSet(const ItemShape *shape, int i);
 
-/* After an abort: a message that a name has changed may have been lost. */
-extern void DistrustNames(void);
-
 /* Free, at the end of a transaction, plans that were replaced in it. */
 extern void FreeReplacedPlans(void);
 
