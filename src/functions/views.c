@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  What people see of the cache: the views itemcache.stats and
+ *	  itemcache.tables, and which tables are attached.
+ *
+ * itemcache.tables must show what there is whatever goes on: it waits for no
+ * lock (a table that is locked is shown as such), and a table that is dropped
+ * meanwhile is left out.  Locks are released at once, since a database may
+ * have thousands of partitions.
+ *
+ * May call: relation, owner, stats, store, privilege.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_trigger.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "settings.h"
+#include "store/stats.h"
+#include "store/store.h"
+#include "table/privilege.h"
+#include "table/registration.h"
+#include "table/relation.h"
+
+/* A row of itemcache.tables in the making. */
+typedef struct TableRow
+{
+	Oid			relid;			/* hash key; must be first */
+	Oid			root;			/* topmost attached ancestor, if any */
+	bool		exists;
+	bool		locked;			/* by somebody else: nothing is known of it */
+	bool		visible;		/* to the current user */
+	bool		partitioned;
+	RelationState state;
+	bool		preload;
+	bool		cache_new;
+	int			leaves;			/* of a partitioned table */
+	int			leaves_served;
+	uint64		items;
+	uint64		bytes;
+	uint64		evictions;
+	uint64		counts[COUNTER_KINDS];
+} TableRow;
+
+static HTAB *MakeRows(List *relids);
+static void DescribeTable(TableRow *row, bool is_monitor);
+static void CountTable(TableRow *row);
+static void AddHoldings(int number, uint64 *items, uint64 *bytes);
+static void AddToAncestors(HTAB *rows, TableRow *row);
+static void AddRow(TableRow *sum, const TableRow *row);
+static void PutRow(ReturnSetInfo *rsinfo, const TableRow *row);
+
+
+PG_FUNCTION_INFO_V1(itemcache_stats);
+
+Datum
+itemcache_stats(PG_FUNCTION_ARGS)
+{
+	TupleDesc	tupdesc;
+	StoreStats	stats;
+	uint64		items = 0;
+	uint64		bytes = 0;
+	uint64		counts[COUNTER_KINDS];
+	Datum		values[13];
+	bool		nulls[13] = {false};
+	int			i = 0;
+
+	RequirePreloaded();
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	StoreGetStats(&stats);
+	StatsOfAll(counts);
+
+	/* the store's own sums have what is garbage since an epoch moved */
+	for (int number = 0; number < OwnerCount(); number++)
+		AddHoldings(number, &items, &bytes);
+
+	values[i++] = Int64GetDatum(stats.memory);
+	values[i++] = Int64GetDatum(bytes);
+	values[i++] = Int64GetDatum(items);
+	values[i++] = Int64GetDatum(stats.max_items);
+	values[i++] = Int32GetDatum(stats.partitions);
+	values[i++] = Int64GetDatum(counts[COUNT_HITS]);
+	values[i++] = Int64GetDatum(counts[COUNT_MISSES]);
+	values[i++] = Int64GetDatum(counts[COUNT_BYPASSES]);
+	values[i++] = Int64GetDatum(counts[COUNT_FILLS]);
+	values[i++] = Int64GetDatum(counts[COUNT_REFUSED]);
+	values[i++] = Int64GetDatum(counts[COUNT_PUBLISHES]);
+	values[i++] = Int64GetDatum(counts[COUNT_REMOVALS]);
+	values[i++] = Int64GetDatum(stats.evictions);
+	Assert(i == lengthof(values));
+
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
+													  values, nulls)));
+}
+
+PG_FUNCTION_INFO_V1(itemcache_tables);
+
+Datum
+itemcache_tables(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		is_monitor;
+	List	   *relids;
+	ListCell   *lc;
+	HTAB	   *rows;
+
+	RequirePreloaded();
+	InitMaterializedSRF(fcinfo, 0);
+	is_monitor = has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+
+	AcceptInvalidationMessages();
+	relids = AttachedRelations();
+	rows = MakeRows(relids);
+
+	foreach(lc, relids)
+	{
+		TableRow   *row = hash_search(rows, &lfirst_oid(lc), HASH_FIND, NULL);
+
+		CHECK_FOR_INTERRUPTS();
+		DescribeTable(row, is_monitor);
+		if (row->exists)
+			AddToAncestors(rows, row);
+	}
+	foreach(lc, relids)
+	{
+		TableRow   *row = hash_search(rows, &lfirst_oid(lc), HASH_FIND, NULL);
+
+		if (row->exists && row->visible)
+			PutRow(rsinfo, row);
+	}
+	hash_destroy(rows);
+	return (Datum) 0;
+}
+
+static HTAB *
+MakeRows(List *relids)
+{
+	HASHCTL		info;
+	HTAB	   *rows;
+	ListCell   *lc;
+
+	info.keysize = sizeof(Oid);
+	info.entrysize = sizeof(TableRow);
+	info.hcxt = CurrentMemoryContext;
+	rows = hash_create("itemcache tables", 64, &info,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, relids)
+	{
+		TableRow   *row = hash_search(rows, &lfirst_oid(lc), HASH_ENTER, NULL);
+
+		memset(row, 0, sizeof(TableRow));
+		row->relid = lfirst_oid(lc);
+	}
+	return rows;
+}
+
+/* Look at a relation, if it is there and nobody keeps us from it. */
+static void
+DescribeTable(TableRow *row, bool is_monitor)
+{
+	Relation	rel;
+	ItemRelation *relation;
+
+	if (!ConditionalLockRelationOid(row->relid, AccessShareLock))
+	{
+		bool		is_missing = false;
+		AclResult	aclresult;
+
+		aclresult = pg_class_aclcheck_ext(row->relid, GetUserId(), ACL_SELECT,
+										  &is_missing);
+		row->exists = !is_missing;
+		row->locked = true;
+		row->visible = is_monitor || aclresult == ACLCHECK_OK;
+		row->partitioned =
+			get_rel_relkind(row->relid) == RELKIND_PARTITIONED_TABLE;
+		CountTable(row);
+		return;
+	}
+
+	rel = try_relation_open(row->relid, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(row->relid, AccessShareLock);
+		return;
+	}
+	relation = ItemRelationOf(rel);
+	if (relation->attached)
+	{
+		row->exists = true;
+		row->visible = is_monitor || HasReadPrivilege(row->relid);
+		row->partitioned = relation->partitioned;
+		row->state = relation->state;
+		row->preload = relation->options.preload;
+		row->cache_new = relation->options.cache_new;
+		CountTable(row);
+	}
+	relation_close(rel, AccessShareLock);
+}
+
+/* The relation's own counts; a partitioned table has none. */
+static void
+CountTable(TableRow *row)
+{
+	uint64		key = RelationOwnerKey(MyDatabaseId, row->relid);
+	int			number = OwnerFind(key);
+	uint64		counts[COUNTER_KINDS];
+
+	StatsOfOwner(number, key, counts);
+	for (int kind = 0; kind < COUNTER_KINDS; kind++)
+		row->counts[kind] += counts[kind];
+
+	if (number != OWNER_NONE)
+	{
+		AddHoldings(number, &row->items, &row->bytes);
+		row->evictions += pg_atomic_read_u64(&OwnerSlot(number)->evictions);
+	}
+}
+
+/* Add what an owner has in the cache. */
+static void
+AddHoldings(int number, uint64 *items, uint64 *bytes)
+{
+	Owner	   *owner = OwnerSlot(number);
+	int64		nitems = pg_atomic_read_u64(&owner->items);
+	int64		nbytes = pg_atomic_read_u64(&owner->bytes);
+
+	/* writers that were in flight may have taken them below zero */
+	*items += Max(nitems, 0);
+	*bytes += Max(nbytes, 0);
+}
+
+/* Add a partition's counts to the partitioned tables it is part of. */
+static void
+AddToAncestors(HTAB *rows, TableRow *row)
+{
+	List	   *ancestors;
+	ListCell   *lc;
+
+	if (!get_rel_relispartition(row->relid))
+		return;
+
+	/* from the bottom to the top */
+	ancestors = get_partition_ancestors(row->relid);
+	foreach(lc, ancestors)
+	{
+		TableRow   *ancestor = hash_search(rows, &lfirst_oid(lc), HASH_FIND, NULL);
+
+		if (ancestor == NULL)
+			continue;
+		row->root = ancestor->relid;
+		if (!row->partitioned)
+			AddRow(ancestor, row);
+	}
+	list_free(ancestors);
+}
+
+static void
+AddRow(TableRow *sum, const TableRow *row)
+{
+	sum->leaves++;
+	if (!row->locked && row->state == RELATION_SERVED)
+		sum->leaves_served++;
+	sum->items += row->items;
+	sum->bytes += row->bytes;
+	sum->evictions += row->evictions;
+	for (int kind = 0; kind < COUNTER_KINDS; kind++)
+		sum->counts[kind] += row->counts[kind];
+}
+
+static void
+PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
+{
+	Datum		values[16];
+	bool		nulls[16] = {false};
+	RelationState state = row->state;
+	bool		in_recovery = RecoveryInProgress();
+	int			i = 0;
+
+	/* a partitioned table is as good as its leaves */
+	if (state == RELATION_PARTITIONED && row->leaves_served == row->leaves)
+		state = RELATION_SERVED;
+
+	values[i++] = ObjectIdGetDatum(row->relid);
+	nulls[i] = !OidIsValid(row->root);
+	values[i++] = ObjectIdGetDatum(row->root);
+	if (row->locked)
+		values[i++] = CStringGetTextDatum("locked");
+	else if (in_recovery)
+		values[i++] = CStringGetTextDatum("in recovery");
+	else if (state == RELATION_PARTITIONED)
+		values[i++] = CStringGetTextDatum(psprintf("%d of %d partitions served",
+												   row->leaves_served,
+												   row->leaves));
+	else
+		values[i++] = CStringGetTextDatum(RelationStateName(state));
+	nulls[i] = row->locked;
+	values[i++] = BoolGetDatum(!in_recovery &&
+							   (state == RELATION_SERVED ||
+								(row->partitioned && row->leaves_served > 0)));
+	nulls[i] = row->locked;
+	values[i++] = BoolGetDatum(row->preload);
+	nulls[i] = row->locked;
+	values[i++] = BoolGetDatum(row->cache_new);
+	values[i++] = Int64GetDatum(row->items);
+	values[i++] = Int64GetDatum(row->bytes);
+	values[i++] = Int64GetDatum(row->counts[COUNT_HITS]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_MISSES]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_BYPASSES]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_FILLS]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_REFUSED]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_PUBLISHES]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_REMOVALS]);
+	values[i++] = Int64GetDatum(row->evictions);
+	Assert(i == lengthof(values));
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}

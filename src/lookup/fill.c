@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * fill.c
+ *	  Rule 2: caching what was read from the table.
+ *
+ * The order is what makes it right, and is the same for a lookup and for the
+ * preloader, which learns the key only from the row:
+ *
+ *		the table's epoch			(BeginItemAccess)
+ *		the version					(the caller's read)
+ *		the key's counter			here
+ *		the version's xmax			here, under the buffer's share lock
+ *		epoch and counter again		StoreFill(), under the partition lock
+ *
+ * If nobody has set xmax when we look, whoever sets it later moves the
+ * counter later still, before the commit becomes visible: either we see that
+ * the counter has moved, or our item is there for the writer to remove.
+ *
+ * May call: visibility, relation, store.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "lookup/fill.h"
+#include "settings.h"
+#include "storage/bufmgr.h"
+
+Size
+ItemSizeLimit(void)
+{
+	return Min((Size) itemcache_max_item_size * 1024, STORE_MAX_SIZE);
+}
+
+void
+FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
+		  bool if_room)
+{
+	int			filled = 0;
+	int			refused = 0;
+
+	for (int i = 0; i < nitems; i++)
+		items[i].counter = StoreReadCounter(items[i].hash);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (int i = 0; i < nitems; i++)
+	{
+		items[i].xid = 0;
+		if (VersionIsCurrent(items[i].version))
+			items[i].xid = VersionXid(items[i].version);
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	for (int i = 0; i < nitems; i++)
+	{
+		FillItem   *item = &items[i];
+
+		item->result = STORE_STALE;
+		if (item->xid != 0)
+			item->result = StoreFill(item->hash, access->epoch, item->xid,
+									 item->image, ItemImageSize(item->image),
+									 item->counter, if_room);
+		if (item->result == STORE_DONE)
+			filled++;
+		else if (item->result == STORE_STALE)
+			refused++;
+	}
+	if (filled > 0)
+		RelationCount(access->relation, COUNT_FILLS, filled);
+	if (refused > 0)
+		RelationCount(access->relation, COUNT_REFUSED, refused);
+}

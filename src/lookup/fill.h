@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * fill.h
+ *	  Rule 2: caching what was read from the table.  The only caller of
+ *	  StoreFill().
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_FILL_H
+#define ITEMCACHE_FILL_H
+
+#include "lookup/visibility.h"
+#include "storage/buf.h"
+
+typedef struct FillItem
+{
+	HeapTupleHeader version;	/* on the page; seen by access->snapshot */
+	HeapTupleHeader image;		/* ItemImage() of it */
+	uint64		hash;			/* KeyHash() of it */
+	StoreResult result;			/* out; STORE_STALE as well when rule 2(a)
+								 * refused it */
+	/* private */
+	uint64		counter;
+	uint64		xid;
+} FillItem;
+
+/*
+ * Cache versions that were read, under access->snapshot and after
+ * BeginItemAccess(), from the page in "buffer", which has been pinned since
+ * and is not locked.  Counts fills and refusals.
+ */
+extern void FillItems(const ItemAccess *access, Buffer buffer,
+					  FillItem *items, int nitems, bool if_room);
+
+/* Largest image that may be cached, in bytes (itemcache.max_item_size). */
+extern Size ItemSizeLimit(void);
+
+#endif							/* ITEMCACHE_FILL_H */

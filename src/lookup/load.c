@@ -1,0 +1,335 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *	  Caching all rows of a table, page by page, and the SQL function
+ *	  preload(), which does so in the caller's own transaction.
+ *
+ * What makes it right to cache what is on a page is rule 2 in README, which is
+ * FillItems()'s to keep.  The loader's part is to begin the access before it
+ * reads a page, and to keep the page pinned until its items are in.
+ *
+ * A load never evicts anything: it stops where the cache is full.
+ *
+ * May call: fill, item, relation, privilege.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "fmgr.h"
+#include "lookup/load.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "storage/bufmgr.h"
+#include "table/privilege.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* The cache is full when so many items in a row found no room. */
+#define LOAD_FULL_STREAK	1000
+
+/* Blocks after which preload() begins the access anew. */
+#define LOAD_BEGIN_ANEW		1024
+
+static int	VisibleOffsets(PageLoader *loader, Buffer buffer);
+static int	FormItems(PageLoader *loader, Buffer buffer, int noffsets);
+static void LoadPartitions(PageLoader *loader, Relation root);
+static void LoadWholeTable(PageLoader *loader, Relation rel);
+static void BeginLoadingOrComplain(PageLoader *loader, Relation rel);
+static void ComplainNotServed(Relation rel, ItemRelation *relation);
+
+
+void
+InitLoader(PageLoader *loader)
+{
+	memset(loader, 0, sizeof(PageLoader));
+	loader->strategy = GetAccessStrategy(BAS_BULKREAD);
+	loader->context = AllocSetContextCreate(CurrentMemoryContext,
+											"itemcache preload page",
+											ALLOCSET_DEFAULT_SIZES);
+	loader->fills = palloc(MaxHeapTuplesPerPage * sizeof(FillItem));
+	loader->offsets = palloc(MaxHeapTuplesPerPage * sizeof(OffsetNumber));
+	loader->limit = ItemSizeLimit();
+}
+
+bool
+BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
+{
+	AcceptInvalidationMessages();
+	loader->rel = rel;
+	BeginItemAccess(&loader->access, ItemRelationOf(rel), snapshot);
+	return loader->access.fill;
+}
+
+void
+LoadPage(PageLoader *loader, BlockNumber block)
+{
+	MemoryContext oldcontext;
+	Buffer		buffer;
+	int			n;
+
+	oldcontext = MemoryContextSwitchTo(loader->context);
+	buffer = ReadBufferExtended(loader->rel, MAIN_FORKNUM, block, RBM_NORMAL,
+								loader->strategy);
+	n = VisibleOffsets(loader, buffer);
+	n = FormItems(loader, buffer, n);
+	if (n > 0)
+		FillItems(&loader->access, buffer, loader->fills, n, true);
+	ReleaseBuffer(buffer);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (loader->fills[i].result == STORE_DONE)
+		{
+			loader->items++;
+			loader->bytes += ItemImageSize(loader->fills[i].image);
+			loader->streak = 0;
+		}
+		else if (loader->fills[i].result == STORE_FULL)
+		{
+			loader->streak++;
+			loader->no_room++;
+		}
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextReset(loader->context);
+}
+
+/*
+ * Line pointers of the tuples that the snapshot sees, as heapgetpage() finds
+ * them.  No predicate locks are taken, as nothing of it is returned to anyone.
+ */
+static int
+VisibleOffsets(PageLoader *loader, Buffer buffer)
+{
+	Page		page = BufferGetPage(buffer);
+	Snapshot	snapshot = loader->access.snapshot;
+	OffsetNumber last;
+	bool		all_visible;
+	int			n = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber off = FirstOffsetNumber; off <= last; off++)
+	{
+		ItemId		lp = PageGetItemId(page, off);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(lp))
+			continue;
+		tuple.t_tableOid = RelationGetRelid(loader->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, lp);
+		tuple.t_len = ItemIdGetLength(lp);
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), off);
+		if (all_visible ||
+			HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			loader->offsets[n++] = off;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return n;
+}
+
+/* Make items of these tuples; rows over the size limit are left out. */
+static int
+FormItems(PageLoader *loader, Buffer buffer, int noffsets)
+{
+	Page		page = BufferGetPage(buffer);
+	const ItemAccess *access = &loader->access;
+	int			n = 0;
+
+	for (int i = 0; i < noffsets; i++)
+	{
+		ItemId		lp = PageGetItemId(page, loader->offsets[i]);
+		FillItem   *fill = &loader->fills[n];
+		HeapTupleData tuple;
+		Datum		key[INDEX_MAX_KEYS];
+
+		tuple.t_tableOid = RelationGetRelid(loader->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, lp);
+		tuple.t_len = ItemIdGetLength(lp);
+		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer),
+					   loader->offsets[i]);
+
+		fill->version = tuple.t_data;
+		fill->image = ItemImage(access->shape, &tuple, loader->limit);
+		if (fill->image == NULL)
+			continue;
+		ItemKey(access->shape, &tuple, key);
+		fill->hash = KeyHash(access->shape, access->relation->seed, key);
+		StorePrefetchSlots(fill->hash);
+		n++;
+	}
+	return n;
+}
+
+/* Single items find no room before that, where much is going on. */
+bool
+CacheIsFull(const PageLoader *loader)
+{
+	return loader->streak >= LOAD_FULL_STREAK;
+}
+
+int
+HintMoreRoom(void)
+{
+	StoreStats	stats;
+
+	StoreGetStats(&stats);
+	return errhint("Consider increasing \"%s\".",
+				   (double) stats.items / stats.max_items >
+				   (double) stats.used / stats.capacity ?
+				   "itemcache.max_items" : "itemcache.memory");
+}
+
+PG_FUNCTION_INFO_V1(itemcache_preload);
+
+Datum
+itemcache_preload(PG_FUNCTION_ARGS)
+{
+	Oid			relid = RequireRelation(fcinfo);
+	Relation	rel;
+	PageLoader	loader;
+
+	RequirePreloaded();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot load a table into the cache during recovery"),
+				 errhint("The cache is not used on a standby server.")));
+
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+
+	AcceptInvalidationMessages();
+	if (CheckReadPrivilege(ItemRelationOf(rel)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot load table \"%s\" into the cache: row-level security hides rows of it from you",
+						RelationGetRelationName(rel)),
+				 errhint("Its owner can load it.")));
+	InitLoader(&loader);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		LoadPartitions(&loader, rel);
+	else
+		LoadWholeTable(&loader, rel);
+	relation_close(rel, NoLock);
+	if (loader.no_room > 0 && !CacheIsFull(&loader))
+		ereport(NOTICE,
+				(errmsg_plural("%lld item found no room in the cache",
+							   "%lld items found no room in the cache",
+							   loader.no_room, (long long) loader.no_room),
+				 HintMoreRoom()));
+	PG_RETURN_INT64(loader.items);
+}
+
+static void
+LoadPartitions(PageLoader *loader, Relation root)
+{
+	List	   *relids;
+	ListCell   *lc;
+
+	if (!ItemRelationOf(root)->attached)
+		ComplainNotServed(root, ItemRelationOf(root));
+
+	relids = find_all_inheritors(RelationGetRelid(root), AccessShareLock, NULL);
+	foreach(lc, relids)
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+		ItemRelation *relation = ItemRelationOf(rel);
+
+		if (relation->state == RELATION_SERVED)
+			LoadWholeTable(loader, rel);
+		else if (relation->state != RELATION_PARTITIONED)
+			ereport(NOTICE,
+					(errmsg("partition \"%s\" was not loaded into the cache: %s",
+							RelationGetRelationName(rel),
+							RelationStateName(relation->state))));
+		relation_close(rel, NoLock);
+		if (CacheIsFull(loader))
+			break;
+	}
+}
+
+static void
+LoadWholeTable(PageLoader *loader, Relation rel)
+{
+	BlockNumber nblocks;
+
+	BeginLoadingOrComplain(loader, rel);
+	nblocks = RelationGetNumberOfBlocks(rel);
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		if (block > 0 && block % LOAD_BEGIN_ANEW == 0)
+			BeginLoadingOrComplain(loader, rel);
+		CHECK_FOR_INTERRUPTS();
+		LoadPage(loader, block);
+		if (CacheIsFull(loader))
+		{
+			ereport(NOTICE,
+					(errmsg("the cache is full: loading of table \"%s\" stopped at block %u of %u",
+							RelationGetRelationName(rel), block, nblocks),
+					 HintMoreRoom()));
+			break;
+		}
+	}
+}
+
+static void
+BeginLoadingOrComplain(PageLoader *loader, Relation rel)
+{
+	if (BeginLoading(loader, rel, GetActiveSnapshot()))
+		return;
+
+	if (loader->access.relation->state != RELATION_SERVED)
+		ComplainNotServed(rel, loader->access.relation);
+	if (!itemcache_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot load table \"%s\" into the cache while \"itemcache.enabled\" is off",
+						RelationGetRelationName(rel))));
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot load table \"%s\" into the cache in a transaction that has changed it",
+						RelationGetRelationName(rel)),
+				 errhint("Commit the transaction first.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot load table \"%s\" into the cache in this transaction",
+					RelationGetRelationName(rel))));
+}
+
+static void
+ComplainNotServed(Relation rel, ItemRelation *relation)
+{
+	RelationState state = relation->state;
+
+	if (state == RELATION_NOT_ATTACHED || state == RELATION_PARTITIONED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not attached to the cache",
+						RelationGetRelationName(rel)),
+				 errhint("Use itemcache.attach() to attach it.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot load \"%s\" into the cache",
+					RelationGetRelationName(rel)),
+			 errdetail("It is not served from the cache: %s.",
+					   RelationStateName(state)),
+			 relation->attached ?
+			 errhint("If its trigger was altered or disabled, itemcache.attach() repairs it.") : 0));
+}

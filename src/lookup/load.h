@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.h
+ *	  Caching all rows of a table, page by page.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_LOAD_H
+#define ITEMCACHE_LOAD_H
+
+#include "lookup/fill.h"
+#include "storage/block.h"
+#include "storage/off.h"
+
+/* Loading pages of one relation, under one snapshot. */
+typedef struct PageLoader
+{
+	Relation	rel;
+	ItemAccess	access;
+	uint64		items;			/* loaded so far ... */
+	uint64		bytes;			/* ... and their size */
+	int			streak;			/* items in a row that found no room */
+	int64		no_room;		/* items that found none, all in all */
+	/* the rest is private */
+	BufferAccessStrategy strategy;
+	MemoryContext context;		/* reset for each page */
+	FillItem   *fills;			/* of one page */
+	OffsetNumber *offsets;
+	Size		limit;
+} PageLoader;
+
+/* Allocates in the current memory context. */
+extern void InitLoader(PageLoader *loader);
+
+/*
+ * Begin, or begin anew, to load pages of a relation, which the caller has
+ * locked.  False if nothing can be cached of it (by this transaction).  To be
+ * called for each new snapshot, and now and then, so that not everything is
+ * refused after somebody has moved the table's epoch.
+ */
+extern bool BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot);
+
+/* Cache what the snapshot sees on a page, as far as there is room. */
+extern void LoadPage(PageLoader *loader, BlockNumber block);
+
+/* Is there no use in going on? */
+extern bool CacheIsFull(const PageLoader *loader);
+
+/* For an ereport() that something found no room: what there is too little of. */
+extern int	HintMoreRoom(void);
+
+#endif							/* ITEMCACHE_LOAD_H */

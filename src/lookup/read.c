@@ -1,0 +1,299 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.c
+ *	  Reading items from the table: by its primary key's index, or by a
+ *	  planned query where that cannot be.
+ *
+ * The index scan is the executor's own, with the caller's snapshot, and takes
+ * the predicate locks of a SERIALIZABLE transaction (rule 5).  The query is
+ * for what an index scan does not do: row-level security, an index that this
+ * snapshot may not use, partitions that cannot be found by key alone, virtual
+ * generated columns.
+ *
+ * May call: fill, visibility, relation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relscan.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "lookup/fill.h"
+#include "lookup/read.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/*
+ * A saved query of a relation.  A saved plan is made again from its text, and
+ * so by names, which may have come to mean another table: the text is compared
+ * each time with what it would be now.
+ */
+typedef struct ReadPlan
+{
+	char	   *sql;			/* in TopMemoryContext */
+	SPIPlanPtr	plan;
+} ReadPlan;
+
+static void CheckResultType(ItemRelation *relation);
+static SPIPlanPtr GetReadPlan(ItemRelation *relation);
+static char *DeparseReadQuery(const ItemRelation *relation, Oid *argtypes);
+static char *UnusedName(TupleDesc tupdesc);
+
+/*
+ * The planner's test (get_relation_info): an index with broken HOT chains
+ * is of no use to a snapshot older than itself.
+ */
+bool
+RelationIsReadByIndex(const ItemRelation *relation, Snapshot snapshot)
+{
+	if (relation->partitioned || !OidIsValid(relation->pkindex) ||
+		!relation->pkvalid || relation->shape->has_virtual)
+		return false;
+	return !TransactionIdIsValid(relation->pkcheckxmin) ||
+		TransactionIdPrecedes(relation->pkcheckxmin, TransactionXmin);
+}
+
+void
+OpenItemReader(ItemReader *reader, const ItemAccess *access)
+{
+	ItemRelation *relation = access->relation;
+	ItemShape  *shape = access->shape;
+
+	reader->rel = table_open(relation->relid, NoLock);
+	reader->index = index_open(relation->pkindex, AccessShareLock);
+	reader->slot = table_slot_create(reader->rel, NULL);
+	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
+								  shape->nkeys);
+	for (int i = 0; i < shape->nkeys; i++)
+		ScanKeyEntryInitializeWithInfo(&reader->keys[i], 0, i + 1,
+									   BTEqualStrategyNumber, InvalidOid,
+									   shape->keys[i].collation,
+									   &shape->keys[i].eqproc, (Datum) 0);
+}
+
+bool
+ReadItem(ItemReader *reader, const Datum *key)
+{
+	int			nkeys = reader->scan->numberOfKeys;
+
+	/*
+	 * Opening a relation is what brings its description up to date.  A scan
+	 * that began after REINDEX INDEX in a savepoint, which did not know that
+	 * the index would be used, has it open when that is rolled back.
+	 */
+	if (!reader->index->rd_isvalid)
+		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
+
+	for (int i = 0; i < nkeys; i++)
+		reader->keys[i].sk_argument = key[i];
+	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
+	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot);
+}
+
+void
+CloseItemReader(ItemReader *reader)
+{
+	index_endscan(reader->scan);
+	ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->index, NoLock);
+	table_close(reader->rel, NoLock);
+}
+
+void
+ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
+				 HeapTupleHeader *results)
+{
+	ItemReader	reader;
+
+	OpenItemReader(&reader, access);
+	for (int i = 0; i < nkeys; i++)
+	{
+		HeapTuple	tuple;
+		bool		should_free;
+
+		if (keys[i] == NULL || !ReadItem(&reader, keys[i]))
+			continue;
+		tuple = ExecFetchSlotHeapTuple(reader.slot, false, &should_free);
+		results[i] = ItemImage(access->shape, tuple, MaxAllocSize);
+		if (should_free)
+			heap_freetuple(tuple);
+		if (results[i] == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("row of table \"%s\" is too large",
+							get_rel_name(access->relation->relid))));
+		FillFromReader(&reader, access, results[i]);
+	}
+	CloseItemReader(&reader);
+}
+
+/*
+ * The key cached under is the row's own, which is not always the one that was
+ * looked up (1.0 finds 1.00).
+ */
+void
+FillFromReader(ItemReader *reader, const ItemAccess *access,
+			   HeapTupleHeader image)
+{
+	TupleTableSlot *slot = reader->slot;
+	HeapTuple	tuple;
+	bool		should_free;
+	Datum		key[INDEX_MAX_KEYS];
+	FillItem	item;
+
+	if (!access->fill)
+		return;
+
+	/* a table that is filled from is a heap: BeginItemAccess() */
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+
+	if (image == NULL)
+		image = ItemImage(access->shape, tuple, ItemSizeLimit());
+	if (image == NULL || ItemImageSize(image) > ItemSizeLimit())
+		return;
+	ItemKey(access->shape, tuple, key);
+	item.version = tuple->t_data;
+	item.image = image;
+	item.hash = KeyHash(access->shape, access->relation->seed, key);
+	FillItems(access, ((BufferHeapTupleTableSlot *) slot)->buffer, &item, 1,
+			  false);
+}
+
+void
+ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
+				 HeapTupleHeader *results)
+{
+	MemoryContext resultcontext = CurrentMemoryContext;
+	SPIPlanPtr	plan;
+
+	SPI_connect();
+	plan = GetReadPlan(relation);
+	for (int i = 0; i < nkeys; i++)
+	{
+		int			rc;
+
+		if (keys[i] == NULL)
+			continue;
+		rc = SPI_execute_plan(plan, (Datum *) keys[i], NULL, true, 1);
+		if (rc != SPI_OK_SELECT)
+			elog(ERROR, "reading table \"%s\" failed: %s",
+				 get_rel_name(relation->relid), SPI_result_code_string(rc));
+		CheckResultType(relation);
+		results[i] = NULL;
+		if (SPI_processed > 0)
+		{
+			MemoryContext oldcontext;
+			bool		isnull;
+			Datum		row;
+
+			row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								1, &isnull);
+			oldcontext = MemoryContextSwitchTo(resultcontext);
+			if (!isnull)
+				results[i] = DatumGetHeapTupleHeaderCopy(row);
+			MemoryContextSwitchTo(oldcontext);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_finish();
+}
+
+/* A schema can be renamed without regard to locks on its tables. */
+static void
+CheckResultType(ItemRelation *relation)
+{
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != relation->shape->rowtype)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("table \"%s\" was renamed during the lookup",
+						get_rel_name(relation->relid))));
+}
+
+static SPIPlanPtr
+GetReadPlan(ItemRelation *relation)
+{
+	ReadPlan   *saved = relation->readplan;
+	Oid			argtypes[INDEX_MAX_KEYS];
+	char	   *sql = DeparseReadQuery(relation, argtypes);
+	SPIPlanPtr	plan;
+
+	if (saved == NULL)
+		saved = relation->readplan = MemoryContextAllocZero(TopMemoryContext,
+															sizeof(ReadPlan));
+	if (saved->sql != NULL)
+	{
+		if (strcmp(saved->sql, sql) == 0)
+			return saved->plan;
+		pfree(saved->sql);
+		saved->sql = NULL;
+		RetirePlan(saved->plan);
+	}
+
+	plan = SPI_prepare(sql, relation->shape->nkeys, argtypes);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare a query on table \"%s\": %s",
+			 get_rel_name(relation->relid), SPI_result_code_string(SPI_result));
+	saved->plan = plan;
+	saved->sql = MemoryContextStrdup(TopMemoryContext, sql);
+	return plan;
+}
+
+static char *
+DeparseReadQuery(const ItemRelation *relation, Oid *argtypes)
+{
+	const ItemShape *shape = relation->shape;
+	char	   *alias = UnusedName(shape->tupdesc);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s FROM %s%s %s WHERE ", alias,
+					 relation->partitioned ? "" : "ONLY ",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation->relid)),
+												get_rel_name(relation->relid)),
+					 alias);
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, column->attno - 1);
+		char	   *attname = psprintf("%s.%s", alias,
+									   quote_identifier(NameStr(att->attname)));
+		char	   *param = psprintf("$%d", i + 1);
+
+		argtypes[i] = column->basetypid;
+		if (i > 0)
+			appendStringInfoString(&sql, " AND ");
+		generate_operator_clause(&sql, attname, column->typid, column->eqop,
+								 param, column->basetypid);
+	}
+	return sql.data;
+}
+
+/* A name that is no column's, so that it can only mean the whole row. */
+static char *
+UnusedName(TupleDesc tupdesc)
+{
+	char	   *name = "item";
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), name) == 0)
+		{
+			name = psprintf("%s_", name);
+			i = -1;
+		}
+	}
+	return name;
+}

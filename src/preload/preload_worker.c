@@ -1,0 +1,644 @@
+/*-------------------------------------------------------------------------
+ *
+ * preload_worker.c
+ *	  The start-up loader: its workers.
+ *
+ * All workers of a database go through the same list of tables, in order of
+ * their OIDs.  A table that is being loaded has an entry in shared memory,
+ * from which each worker takes the next range of blocks; a worker that finds
+ * no more ranges goes on to the next table.  So big tables are loaded by
+ * several workers, and small ones side by side.  The list itself is not shared:
+ * a table without an entry has not been begun unless a table with a higher OID
+ * has (then the entry has been given to another since).
+ *
+ * A range is read in a transaction of its own, so that neither DDL nor the
+ * horizon of vacuum waits for us for long.  The lock on a table is taken only
+ * when it is free.
+ *
+ * A worker stops, and says so in the table's entry, when the setting is turned
+ * off, when its database is about to be dropped, when the server shuts down,
+ * and when there is a new run (the launcher failed and has begun again).
+ *
+ * May call: load, relation, views (for the list of tables).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "commands/dbcommands.h"
+#include "lookup/load.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "preload/preload_internal.h"
+#include "settings.h"
+#include "storage/bufmgr.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "table/registration.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* Blocks read in one transaction. */
+#define PRELOAD_RANGE		1024
+
+/* How often a table is begun again because it got another file meanwhile. */
+#define PRELOAD_MAX_RESTARTS	3
+
+/* How long a worker tries to lock one table, and how often, in milliseconds. */
+#define PRELOAD_LOCK_WAIT	5000
+#define PRELOAD_LOCK_RETRY	50
+
+/* Blocks to load, of the file "relfilenode". */
+typedef struct BlockRange
+{
+	Oid			relfilenode;
+	BlockNumber begin;
+	BlockNumber end;
+} BlockRange;
+
+static PreloadOrder Order;
+static PreloadEntry *WorkerEntry;	/* the table we are at */
+static int	WorkerStreak;		/* see PageLoader */
+static int	WorkerLockWait;		/* left of PRELOAD_LOCK_WAIT */
+
+extern PGDLLEXPORT void PreloadWorkerMain(Datum arg);
+
+static void WorkerExit(int code, Datum arg);
+static void OverrideSettings(void);
+static bool WorkerMustStop(void);
+static void LeaveIfWanted(void);
+static void LoadDatabase(void);
+static List *TablesToLoad(void);
+static void LoadTable(Oid relid, bool alone);
+static void InvalidatePlans(Oid relid);
+static void ReportFailure(Oid relid, ErrorData *edata);
+static void BeginTable(Oid relid, bool alone);
+static bool JoinTable(Oid relid);
+static void AddEntry(Oid relid, Relation rel, bool alone);
+static PreloadEntry *NewEntry(void);
+static bool TakeRange(BlockRange *range);
+static void LoadRange(const BlockRange *range);
+static bool FileIsOfRange(Relation rel, const BlockRange *range);
+static void ReadRange(PageLoader *loader, const BlockRange *range);
+static Relation OpenIfFree(Oid relid);
+static void EndTable(PreloadState outcome);
+static void LeaveTable(void);
+
+
+void
+PreloadWorkerMain(Datum arg)
+{
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	memcpy(&Order, MyBgworkerEntry->bgw_extra, sizeof(Order));
+
+	/* Before we connect, so that we can be asked to leave from then on. */
+	before_shmem_exit(WorkerExit, 0);
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	Preload->workers[Order.number] = MyProc;
+	LWLockRelease(&Preload->lock);
+
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
+											  InvalidOid, 0);
+	OverrideSettings();
+	if (!WorkerMustStop())
+		LoadDatabase();
+	proc_exit(0);
+}
+
+/* Normally there is nothing left but to say that we have gone. */
+static void
+WorkerExit(int code, Datum arg)
+{
+	if (WorkerEntry != NULL)
+	{
+		EndTable(PRELOAD_STOPPED);
+		LeaveTable();
+	}
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (Preload->workers[Order.number] == MyProc)
+		Preload->workers[Order.number] = NULL;
+	LWLockRelease(&Preload->lock);
+}
+
+/* As autovacuum does: what people set for their sessions is not for us. */
+static void
+OverrideSettings(void)
+{
+	static const char *const timeouts[] = {
+		"statement_timeout", "lock_timeout",
+		"idle_in_transaction_session_timeout",
+		"transaction_timeout"	/* since 17 */
+	};
+
+	for (int i = 0; i < lengthof(timeouts); i++)
+	{
+		if (GetConfigOption(timeouts[i], true, false) != NULL)
+			SetConfigOption(timeouts[i], "0", PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed",
+					PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("itemcache.enabled", "on", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Also takes in a changed configuration. */
+static bool
+WorkerMustStop(void)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	return ProcDiePending || !itemcache_preload_enabled || Preload->leave ||
+		Preload->run != Order.run;
+}
+
+/*
+ * CREATE DATABASE with this one as its template, ALTER DATABASE RENAME and SET
+ * TABLESPACE lock the database, so that nobody can enter, and then wait some
+ * seconds for those inside to leave.  So leave, and come back when they have
+ * done: whoever enters waits for the lock.  In a transaction.
+ */
+static void
+LeaveIfWanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
+	{
+		LockRelease(&tag, RowExclusiveLock, false);
+		return;
+	}
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (Preload->run == Order.run && !Preload->leave)
+		Preload->leave = Preload->again = true;
+	LWLockRelease(&Preload->lock);
+}
+
+static void
+LoadDatabase(void)
+{
+	List	   *relids = TablesToLoad();
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		if (WorkerMustStop() || Order.number >= itemcache_preload_workers)
+			return;
+		LoadTable(lfirst_oid(lc), list_length(relids) == 1);
+	}
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (Preload->run == Order.run)
+		Preload->finished = true;
+	LWLockRelease(&Preload->lock);
+}
+
+/* All plain tables that are attached; whether to load them is seen later. */
+static List *
+TablesToLoad(void)
+{
+	List	   *relids = NIL;
+	List	   *attached;
+	ListCell   *lc;
+	MemoryContext oldcontext;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "looking for tables to load");
+	attached = AttachedRelations();
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	foreach(lc, attached)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			relids = lappend_oid(relids, lfirst_oid(lc));
+	}
+	MemoryContextSwitchTo(oldcontext);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return relids;
+}
+
+/* Do our share of a table, if there is one left. */
+static void
+LoadTable(Oid relid, bool alone)
+{
+	MemoryContext context;
+
+	context = AllocSetContextCreate(TopMemoryContext, "itemcache preload",
+									ALLOCSET_SMALL_SIZES);
+	WorkerLockWait = PRELOAD_LOCK_WAIT;
+	PG_TRY();
+	{
+		BlockRange	range;
+
+		BeginTable(relid, alone);
+		while (WorkerEntry != NULL && TakeRange(&range))
+			LoadRange(&range);
+		if (WorkerEntry != NULL)
+			InvalidatePlans(relid);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(context);
+		ReportFailure(relid, edata);
+	}
+	PG_END_TRY();
+
+	if (WorkerEntry != NULL)
+		LeaveTable();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(context);
+}
+
+/* Plans that were made while the cache was cold are to be made again. */
+static void
+InvalidatePlans(Oid relid)
+{
+	StartTransactionCommand();
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+	CommitTransactionCommand();
+}
+
+static void
+ReportFailure(Oid relid, ErrorData *edata)
+{
+	bool		canceled = edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+
+	if (WorkerEntry != NULL)
+		EndTable(canceled ? PRELOAD_STOPPED : PRELOAD_FAILED);
+	if (canceled)
+		return;
+
+	HOLD_INTERRUPTS();
+	if (WorkerEntry != NULL)
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("itemcache: could not preload table \"%s.%s\" of database \"%s\": %s",
+						NameStr(WorkerEntry->nspname),
+						NameStr(WorkerEntry->relname),
+						NameStr(WorkerEntry->datname), edata->message),
+				 edata->detail ? errdetail_internal("%s", edata->detail) : 0));
+	else
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("itemcache: could not preload table with OID %u of database with OID %u: %s",
+						relid, MyDatabaseId, edata->message),
+				 edata->detail ? errdetail_internal("%s", edata->detail) : 0));
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Set WorkerEntry, unless there is nothing for us to do of this table: it is
+ * not to be loaded, or all of it has been given out.
+ */
+static void
+BeginTable(Oid relid, bool alone)
+{
+	Relation	rel;
+
+	if (JoinTable(relid))
+		return;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LeaveIfWanted();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	rel = OpenIfFree(relid);
+	if (rel != NULL)
+	{
+		ItemRelation *relation = ItemRelationOf(rel);
+
+		if (relation->state == RELATION_SERVED && relation->options.preload)
+			AddEntry(relid, rel, alone);
+		relation_close(rel, AccessShareLock);
+	}
+	else if (!WorkerMustStop() && get_rel_name(relid) != NULL)
+		AddEntry(relid, NULL, alone);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Has the table been begun?  If so, and if there is a range left, WorkerEntry
+ * is set.
+ */
+static bool
+JoinTable(Oid relid)
+{
+	bool		begun;
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	begun = relid <= Preload->begun || Preload->run != Order.run;
+	for (int i = 0; begun && i < PRELOAD_ENTRIES; i++)
+	{
+		PreloadEntry *entry = &Preload->entries[i];
+
+		if (entry->relid != relid || entry->run != Order.run)
+			continue;
+		if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks)
+		{
+			entry->workers++;
+			WorkerEntry = entry;
+		}
+		break;
+	}
+	LWLockRelease(&Preload->lock);
+	return begun;
+}
+
+/*
+ * Enter a table, unless another worker has done so meanwhile.  "rel" is NULL
+ * if it could not be locked.
+ */
+static void
+AddEntry(Oid relid, Relation rel, bool alone)
+{
+	PreloadEntry new = {0};
+	char	   *datname = get_database_name(MyDatabaseId);
+	char	   *nspname = get_namespace_name(get_rel_namespace(relid));
+	char	   *relname = get_rel_name(relid);
+	bool		begun;
+
+	new.dbid = MyDatabaseId;
+	new.relid = relid;
+	new.run = Order.run;
+	new.state = PRELOAD_LOADING;
+	new.outcome = rel != NULL ? PRELOAD_DONE : PRELOAD_SKIPPED;
+	new.workers = 1;
+	new.started = GetCurrentTimestamp();
+	namestrcpy(&new.datname, datname ? datname : "");
+	namestrcpy(&new.nspname, nspname ? nspname : "");
+	namestrcpy(&new.relname, relname ? relname : "");
+	if (rel != NULL)
+	{
+		new.relfilenode = rel->rd_rel->relfilenode;
+		new.nblocks = RelationGetNumberOfBlocks(rel);
+	}
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	begun = relid <= Preload->begun || Preload->run != Order.run;
+	if (!begun)
+	{
+		WorkerEntry = NewEntry();
+		*WorkerEntry = new;
+		Preload->begun = relid;
+		if (!Preload->more && (!alone || new.nblocks > PRELOAD_RANGE))
+		{
+			Preload->more = true;
+			if (Preload->launcher != NULL)
+				SetLatch(&Preload->launcher->procLatch);
+		}
+	}
+	LWLockRelease(&Preload->lock);
+
+	if (begun)
+		JoinTable(relid);
+}
+
+/* A free entry, or the one that has been finished the longest. */
+static PreloadEntry *
+NewEntry(void)
+{
+	PreloadEntry *oldest = NULL;
+
+	for (int i = 0; i < PRELOAD_ENTRIES; i++)
+	{
+		PreloadEntry *entry = &Preload->entries[i];
+
+		if (entry->dbid == InvalidOid)
+			return entry;
+		if (entry->state != PRELOAD_LOADING &&
+			(oldest == NULL || entry->finished < oldest->finished))
+			oldest = entry;
+	}
+	Assert(oldest != NULL);		/* there are far fewer workers */
+	return oldest;
+}
+
+/* The next blocks of the table we are at, if there are any. */
+static bool
+TakeRange(BlockRange *range)
+{
+	PreloadEntry *entry = WorkerEntry;
+	bool		result = false;
+
+	if (WorkerMustStop())
+		EndTable(PRELOAD_STOPPED);
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks &&
+		Order.number < itemcache_preload_workers)
+	{
+		range->relfilenode = entry->relfilenode;
+		range->begin = entry->next;
+		range->end = entry->nblocks - entry->next > PRELOAD_RANGE ?
+			entry->next + PRELOAD_RANGE : entry->nblocks;
+		entry->next = range->end;
+		result = true;
+	}
+	LWLockRelease(&Preload->lock);
+	return result;
+}
+
+/* Load a range, in a transaction of its own. */
+static void
+LoadRange(const BlockRange *range)
+{
+	PageLoader	loader;
+	Relation	rel;
+	char		activity[3 * NAMEDATALEN];
+
+	snprintf(activity, sizeof(activity), "loading %s.%s, blocks %u to %u of %u",
+			 NameStr(WorkerEntry->nspname), NameStr(WorkerEntry->relname),
+			 range->begin, range->end, WorkerEntry->nblocks);
+	pgstat_report_activity(STATE_RUNNING, activity);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+
+	LeaveIfWanted();
+	rel = OpenIfFree(WorkerEntry->relid);
+	if (rel == NULL)
+		EndTable(WorkerMustStop() ? PRELOAD_STOPPED : PRELOAD_SKIPPED);
+	else if (FileIsOfRange(rel, range))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		InitLoader(&loader);
+		loader.streak = WorkerStreak;
+		if (BeginLoading(&loader, rel, GetActiveSnapshot()) &&
+			loader.access.relation->options.preload)
+			ReadRange(&loader, range);
+		else
+			EndTable(PRELOAD_SKIPPED);
+		WorkerStreak = loader.streak;
+		PopActiveSnapshot();
+	}
+	if (rel != NULL)
+		relation_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+}
+
+/*
+ * Is the relation's file still that of the range?  If not, the table begins
+ * anew, a few times.
+ */
+static bool
+FileIsOfRange(Relation rel, const BlockRange *range)
+{
+	PreloadEntry *entry = WorkerEntry;
+	Oid			relfilenode = rel->rd_rel->relfilenode;
+	BlockNumber nblocks;
+
+	if (relfilenode == range->relfilenode)
+		return true;
+
+	nblocks = RelationGetNumberOfBlocks(rel);
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (entry->relfilenode != relfilenode)
+	{
+		if (entry->restarts++ < PRELOAD_MAX_RESTARTS)
+		{
+			entry->relfilenode = relfilenode;
+			entry->nblocks = nblocks;
+			entry->next = 0;
+			entry->blocks_done = 0;
+			entry->items = 0;
+			entry->bytes = 0;
+		}
+		else if (entry->outcome == PRELOAD_DONE)
+			entry->outcome = PRELOAD_SKIPPED;
+	}
+	LWLockRelease(&Preload->lock);
+	return false;
+}
+
+static void
+ReadRange(PageLoader *loader, const BlockRange *range)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
+	BlockNumber block;
+	PreloadState outcome = PRELOAD_DONE;
+
+	for (block = range->begin; block < Min(range->end, nblocks); block++)
+	{
+		if (WorkerMustStop())
+		{
+			outcome = PRELOAD_STOPPED;
+			break;
+		}
+		CHECK_FOR_INTERRUPTS();
+		LoadPage(loader, block);
+		if (CacheIsFull(loader))
+		{
+			outcome = PRELOAD_FULL;
+			break;
+		}
+	}
+	if (outcome == PRELOAD_DONE && loader->items == 0 && loader->no_room > 0)
+		outcome = PRELOAD_FULL;
+
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (WorkerEntry->relfilenode == range->relfilenode)
+	{
+		WorkerEntry->blocks_done +=
+			(outcome == PRELOAD_DONE ? range->end : block) - range->begin;
+		WorkerEntry->items += loader->items;
+		WorkerEntry->bytes += loader->bytes;
+	}
+	LWLockRelease(&Preload->lock);
+
+	if (outcome != PRELOAD_DONE)
+		EndTable(outcome);
+}
+
+/*
+ * Open a table in AccessShareLock, waiting for the lock only as long as may be
+ * waited for one table.  NULL if that failed, or there is no such table, or
+ * the worker must stop.
+ */
+static Relation
+OpenIfFree(Oid relid)
+{
+	while (!ConditionalLockRelationOid(relid, AccessShareLock))
+	{
+		if (WorkerLockWait <= 0 || WorkerMustStop())
+			return NULL;
+		WorkerLockWait -= PRELOAD_LOCK_RETRY;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		if (ProcSignalBarrierPending)
+			ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
+	}
+	CHECK_FOR_INTERRUPTS();
+
+	/* releases nothing if the table is gone, but the transaction's end will */
+	return try_relation_open(relid, NoLock);
+}
+
+/* No more ranges of the table we are at shall be given out. */
+static void
+EndTable(PreloadState outcome)
+{
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (WorkerEntry->outcome == PRELOAD_DONE)
+		WorkerEntry->outcome = outcome;
+	LWLockRelease(&Preload->lock);
+}
+
+/* We do no more of the table; the last one out sums up. */
+static void
+LeaveTable(void)
+{
+	PreloadEntry *entry = WorkerEntry;
+	PreloadEntry copy;
+
+	WorkerEntry = NULL;
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	entry->workers--;
+	if (entry->workers == 0 &&
+		(entry->outcome != PRELOAD_DONE || entry->next >= entry->nblocks))
+	{
+		entry->state = entry->outcome;
+		entry->finished = GetCurrentTimestamp();
+		Preload->tables++;
+		Preload->items += entry->items;
+		Preload->bytes += entry->bytes;
+	}
+	copy = *entry;
+	LWLockRelease(&Preload->lock);
+
+	if (copy.state != PRELOAD_LOADING)
+		PreloadLogTable(&copy);
+}

@@ -1,0 +1,521 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_exec.c
+ *	  Executing the Custom Scan.
+ *
+ * The node has the keys to look up as an array: one, or those of = ANY in the
+ * order of the key, without duplicates.  Its position is on a key, before the
+ * first or after the last; so it can go backwards, as an index scan can.
+ *
+ * Whether the cache may be used is decided anew for every key, for the query's
+ * snapshot: after planning, and between two FETCHes of a cursor, anything can
+ * have happened.  See fetch.c.
+ *
+ * The scan slot is a virtual one, and points to what the fetcher has of the
+ * row; it has the row's TID, for WHERE CURRENT OF.
+ *
+ * May call: fetch, relation, item.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lookup/fetch.h"
+#include "lookup/lookup.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "select/scan.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+typedef struct ItemScanState
+{
+	CustomScanState css;
+	int			nkeys;			/* key columns */
+	List	   *values;			/* what they are compared with */
+	ExprState **valuestates;	/* NULL, or NULL for some: not needed (yet) */
+	List	   *columns;		/* of the table that the scan slot has; NIL: all */
+
+	int			nlookups;		/* -1: not evaluated yet */
+	int			position;		/* 0: before the first; nlookups + 1: after */
+
+	/* what is evaluated, is once until the next rescan */
+	MemoryContext keycontext;	/* holds it; NULL if nothing is */
+	Datum	   *keys;			/* of an array's elements, or one key's columns */
+	Datum		only_key;		/* if it is but one column */
+	bool		key_kept;		/* if one: has it been evaluated, */
+	bool		key_exists;		/* and can there be a row? */
+
+	/* if the value is an array */
+	bool		is_array;
+	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
+	uint64	   *hashes;			/* of its keys */
+	StoreHint  *hints;
+
+	ItemFetcher fetcher;
+} ItemScanState;
+
+static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
+static TupleTableSlot *ExecItemScan(CustomScanState *node);
+static void EndItemScan(CustomScanState *node);
+static void ReScanItemScan(CustomScanState *node);
+static void ExplainItemScan(CustomScanState *node, List *ancestors,
+							ExplainState *es);
+static TupleTableSlot *NextItem(ItemScanState *state);
+static bool RecheckItem(ItemScanState *state, TupleTableSlot *slot);
+static void EvaluateArray(ItemScanState *state);
+static int	CompareKeys(const void *a, const void *b, void *arg);
+static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
+static bool FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
+					 StoreHint hint, TupleTableSlot *slot);
+static bool MakeKey(ItemScanState *state);
+static bool EvaluateKey(ItemScanState *state, MemoryContext context);
+static Datum EvaluateValue(ItemScanState *state, int i, bool *isnull);
+static bool NeedsNoState(const Expr *value);
+static void InitValue(ItemScanState *state, int i);
+static Expr *KeyComparison(CustomScan *plan, Oid relid, int i);
+static void PrefetchBatch(ItemScanState *state, int batch);
+
+static const CustomExecMethods ItemScanExecMethods = {
+	.CustomName = SCAN_NAME,
+	.BeginCustomScan = BeginItemScan,
+	.ExecCustomScan = ExecItemScan,
+	.EndCustomScan = EndItemScan,
+	.ReScanCustomScan = ReScanItemScan,
+	.ExplainCustomScan = ExplainItemScan
+};
+
+Node *
+CreateItemScanState(CustomScan *plan)
+{
+	ItemScanState *state = (ItemScanState *) newNode(sizeof(ItemScanState),
+													 T_CustomScanState);
+
+	state->css.methods = &ItemScanExecMethods;
+	SetSlotOpsVirtual(&state->css);
+	return (Node *) state;
+}
+
+/*-------------------------------------------------------------------------
+ * The node
+ *-------------------------------------------------------------------------
+ */
+
+static void
+BeginItemScan(CustomScanState *node, EState *estate, int eflags)
+{
+	ItemScanState *state = (ItemScanState *) node;
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	List	   *numbers = list_nth(plan->custom_private, SCAN_NUMBERS);
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	state->nkeys = list_length(plan->custom_exprs);
+	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
+	state->nlookups = -1;
+	state->values = plan->custom_exprs;
+	for (int i = 0; i < state->nkeys; i++)
+	{
+		if (!NeedsNoState(list_nth(state->values, i)))
+			InitValue(state, i);
+	}
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	if (state->is_array || state->valuestates != NULL)
+		state->keycontext = AllocSetContextCreate(CurrentMemoryContext,
+												  "itemcache scan keys",
+												  ALLOCSET_SMALL_SIZES);
+	if (!state->is_array)
+		state->keys = state->nkeys == 1 ? &state->only_key :
+			palloc(state->nkeys * sizeof(Datum));
+	else
+	{
+		state->hashes = palloc(LOOKUP_BATCH * sizeof(uint64));
+		state->hints = palloc(LOOKUP_BATCH * sizeof(StoreHint));
+	}
+	BeginFetcher(&state->fetcher, &node->ss.ps,
+				 RelationGetRelid(node->ss.ss_currentRelation),
+				 list_nth(plan->custom_private, SCAN_KEY_TYPES),
+				 list_nth_int(numbers, SCAN_NATTS));
+
+	/* of the whole row, columns that are not looked at might be copied */
+	slot->tts_tableOid = state->fetcher.relation->relid;
+	state->columns = list_nth(plan->custom_private, SCAN_COLUMNS);
+	if (state->columns == NIL)
+		memset(slot->tts_isnull, true,
+			   slot->tts_tupleDescriptor->natts * sizeof(bool));
+}
+
+/* Mostly there is nothing to check and nothing to project. */
+static TupleTableSlot *
+ExecItemScan(CustomScanState *node)
+{
+	if (node->ss.ps.qual == NULL && node->ss.ps.ps_ProjInfo == NULL &&
+		node->ss.ps.state->es_epq_active == NULL)
+		return NextItem((ItemScanState *) node);
+	return ExecScan(&node->ss, (ExecScanAccessMtd) NextItem,
+					(ExecScanRecheckMtd) RecheckItem);
+}
+
+static void
+EndItemScan(CustomScanState *node)
+{
+	EndFetcher(&((ItemScanState *) node)->fetcher);
+}
+
+static void
+ReScanItemScan(CustomScanState *node)
+{
+	ItemScanState *state = (ItemScanState *) node;
+
+	state->nlookups = -1;
+	state->position = 0;
+	ExecScanReScan(&node->ss);
+}
+
+/* Tables whose rows EvalPlanQual could check anew are not scanned by us. */
+static bool
+RecheckItem(ItemScanState *state, TupleTableSlot *slot)
+{
+	elog(ERROR, "item scan cannot recheck a row");
+	return false;
+}
+
+static TupleTableSlot *
+NextItem(ItemScanState *state)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	bool		backward =
+		ScanDirectionIsBackward(state->css.ss.ps.state->es_direction);
+
+	if (!TTS_EMPTY(slot))
+		ExecClearTuple(slot);
+	if (state->nlookups < 0)
+	{
+		state->nlookups = 1;
+		state->key_kept = false;
+		if (state->is_array)
+			EvaluateArray(state);
+	}
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (backward)
+			state->position = Max(state->position - 1, 0);
+		else
+			state->position = Min(state->position + 1, state->nlookups + 1);
+		if (state->position < 1 || state->position > state->nlookups)
+			return slot;
+		if (FetchAtPosition(state, slot))
+			return slot;
+	}
+}
+
+/* As a btree does: NULLs match nothing, and each row is found once. */
+static void
+EvaluateArray(ItemScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	MemoryContext oldcontext;
+	Datum		value;
+	bool		isnull;
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			nelements;
+	int			n = 0;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	RefreshFetcher(&state->fetcher);
+	state->nlookups = 0;
+	state->batch = -1;
+	MemoryContextReset(state->keycontext);
+	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	value = EvaluateValue(state, 0, &isnull);
+	MemoryContextSwitchTo(oldcontext);
+	if (isnull)
+		return;
+
+	oldcontext = MemoryContextSwitchTo(state->keycontext);
+	array = DatumGetArrayTypePCopy(value);
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
+	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign,
+					  &elements, &nulls, &nelements);
+	for (int i = 0; i < nelements; i++)
+	{
+		if (!nulls[i] &&
+			MakeFetchKey(&state->fetcher, 0, elements[i], &elements[n]))
+			n++;
+	}
+	MemoryContextSwitchTo(oldcontext);
+
+	if (n > 1)
+	{
+		ItemShape  *shape = state->fetcher.relation->shape;
+		int			last = 0;
+
+		qsort_arg(elements, n, sizeof(Datum), CompareKeys, shape);
+		for (int i = 1; i < n; i++)
+		{
+			if (CompareKeys(&elements[last], &elements[i], shape) != 0)
+				elements[++last] = elements[i];
+		}
+		n = last + 1;
+	}
+	state->keys = elements;
+	state->nlookups = n;
+}
+
+static int
+CompareKeys(const void *a, const void *b, void *arg)
+{
+	KeyColumn  *key = &((ItemShape *) arg)->keys[0];
+
+	return DatumGetInt32(FunctionCall2Coll(&key->cmpproc, key->collation,
+										   *(const Datum *) a,
+										   *(const Datum *) b));
+}
+
+/*-------------------------------------------------------------------------
+ * Lookups
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * The row of the key at the current position, into "slot".  What the one before
+ * has left in the memory of the current row is not needed any more.
+ */
+static bool
+FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
+{
+	const Datum *key = state->keys;
+	uint64		hash;
+	StoreHint	hint = NULL;
+
+	ResetExprContext(state->css.ss.ps.ps_ExprContext);
+	RefreshFetcher(&state->fetcher);
+	if (state->is_array)
+	{
+		int			i = state->position - 1;
+
+		if (i / LOOKUP_BATCH != state->batch)
+			PrefetchBatch(state, i / LOOKUP_BATCH);
+		key = &state->keys[i];
+		hash = state->hashes[i % LOOKUP_BATCH];
+		hint = state->hints[i % LOOKUP_BATCH];
+	}
+	else if (MakeKey(state))
+		hash = HashFetchKey(&state->fetcher, key);
+	else
+		return false;
+
+	if (!FetchRow(state, key, hash, hint, slot))
+		return false;
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+static bool
+FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
+		 TupleTableSlot *slot)
+{
+	ItemFetcher *fetcher = &state->fetcher;
+	Datum		values[MaxHeapAttributeNumber];
+	bool		isnull[MaxHeapAttributeNumber];
+	ListCell   *lc;
+	int			i = 0;
+
+	if (state->columns == NIL)
+		return FetchColumns(fetcher, key, hash, hint, slot->tts_values,
+							slot->tts_isnull, &slot->tts_tid);
+
+	if (!FetchColumns(fetcher, key, hash, hint, values, isnull,
+					  &slot->tts_tid))
+		return false;
+	foreach(lc, state->columns)
+	{
+		AttrNumber	attno = lfirst_int(lc);
+
+		Assert(attno <= fetcher->natts);
+		slot->tts_values[i] = values[attno - 1];
+		slot->tts_isnull[i++] = isnull[attno - 1];
+	}
+	return true;
+}
+
+/*
+ * The key, into state->keys; false if there can be no row.  Constants and
+ * parameters are taken for each row, into its memory; what is evaluated is kept,
+ * as an index scan does: a cursor can come back to the row when the expression
+ * would have another value.
+ */
+static bool
+MakeKey(ItemScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+
+	if (state->keycontext == NULL)
+		return EvaluateKey(state, econtext->ecxt_per_tuple_memory);
+	if (!state->key_kept)
+	{
+		MemoryContextReset(state->keycontext);
+		state->key_exists = EvaluateKey(state, state->keycontext);
+		state->key_kept = true;
+	}
+	return state->key_exists;
+}
+
+static bool
+EvaluateKey(ItemScanState *state, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	bool		exists;
+	int			i = 0;
+
+	do
+	{
+		bool		isnull;
+		Datum		value = EvaluateValue(state, i, &isnull);
+
+		exists = !isnull && MakeFetchKey(&state->fetcher, i, value,
+											&state->keys[i]);
+	} while (++i < state->nkeys && exists);
+	MemoryContextSwitchTo(oldcontext);
+	return exists;
+}
+
+/*
+ * Constants and the caller's parameters, which most values are, are taken as
+ * they are: to make an expression state ready takes longer than the lookup.
+ */
+static Datum
+EvaluateValue(ItemScanState *state, int i, bool *isnull)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	Expr	   *value = list_nth(state->values, i);
+
+	if (IsA(value, Const))
+	{
+		*isnull = ((Const *) value)->constisnull;
+		return ((Const *) value)->constvalue;
+	}
+	if (state->valuestates == NULL || state->valuestates[i] == NULL)
+	{
+		Param	   *param = castNode(Param, value);
+		ParamListInfo params = econtext->ecxt_param_list_info;
+
+		if (params != NULL && params->paramFetch == NULL &&
+			param->paramid > 0 && param->paramid <= params->numParams &&
+			params->params[param->paramid - 1].ptype == param->paramtype)
+		{
+			*isnull = params->params[param->paramid - 1].isnull;
+			return params->params[param->paramid - 1].value;
+		}
+		InitValue(state, i);
+	}
+	return ExecEvalExpr(state->valuestates[i], econtext, isnull);
+}
+
+static void
+InitValue(ItemScanState *state, int i)
+{
+	PlanState  *ps = &state->css.ss.ps;
+	MemoryContext oldcontext = MemoryContextSwitchTo(ps->state->es_query_cxt);
+
+	if (state->valuestates == NULL)
+		state->valuestates = palloc0(state->nkeys * sizeof(ExprState *));
+	state->valuestates[i] = ExecInitExpr(list_nth(state->values, i), ps);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static bool
+NeedsNoState(const Expr *value)
+{
+	return IsA(value, Const) ||
+		(IsA(value, Param) && ((const Param *) value)->paramkind == PARAM_EXTERN);
+}
+
+/* Have the processor fetch what lookups of a batch of an array will read. */
+static void
+PrefetchBatch(ItemScanState *state, int batch)
+{
+	int			first = batch * LOOKUP_BATCH;
+	int			n = Min(LOOKUP_BATCH, state->nlookups - first);
+
+	for (int i = 0; i < n; i++)
+		state->hashes[i] = HashFetchKey(&state->fetcher, &state->keys[first + i]);
+	PrefetchFetch(&state->fetcher, n, state->hashes, state->hints);
+	state->batch = batch;
+}
+
+/*-------------------------------------------------------------------------
+ * EXPLAIN
+ *-------------------------------------------------------------------------
+ */
+
+static void
+ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	List	   *comparisons = NIL;
+	List	   *context;
+
+	for (int i = 0; i < list_length(plan->custom_exprs); i++)
+		comparisons = lappend(comparisons,
+							  KeyComparison(plan, RelationGetRelid(node->ss.ss_currentRelation), i));
+	context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan,
+									   ancestors);
+	ExplainPropertyText("Key",
+						deparse_expression((Node *) make_ands_explicit(comparisons),
+										   context,
+										   list_length(es->rtable) > 1 || es->verbose,
+										   false),
+						es);
+	ExplainCacheUse(&node->ss.ps, es);
+}
+
+/* The clause that a value of the key was taken from, for people to read. */
+static Expr *
+KeyComparison(CustomScan *plan, Oid relid, int i)
+{
+	Oid			opno = list_nth_oid(list_nth(plan->custom_private, SCAN_OPERATORS), i);
+	AttrNumber	attno = list_nth_int(list_nth(plan->custom_private, SCAN_ATTNOS), i);
+	Expr	   *value = list_nth(plan->custom_exprs, i);
+	Expr	   *column;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Oid			left;
+	Oid			right;
+
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	column = (Expr *) makeVar(plan->scan.scanrelid, attno, type, typmod,
+							  collation, 0);
+	op_input_types(opno, &left, &right);
+	if (left != type && !IsPolymorphicType(left))
+		column = (Expr *) makeRelabelType(column, left, -1, collation,
+										  COERCE_IMPLICIT_CAST);
+	if (list_nth_int(list_nth(plan->custom_private, SCAN_NUMBERS), SCAN_ARRAY))
+	{
+		ScalarArrayOpExpr *any = makeNode(ScalarArrayOpExpr);
+
+		any->opno = opno;
+		any->useOr = true;
+		any->inputcollid = collation;
+		any->args = list_make2(column, value);
+		return (Expr *) any;
+	}
+	return make_opclause(opno, BOOLOID, false, column, value, InvalidOid,
+						 collation);
+}

@@ -1,0 +1,561 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_plan.c
+ *	  Planning the Custom Scan: where the planner has a path over the primary
+ *	  key with an equality for each of its columns, offer one over the cache.
+ *
+ * A path of ours is an index path in another guise: it takes over the clauses
+ * that the planner has matched to the key, with all that this settled (which
+ * side is the column, equivalence classes, outer joins, leakproofness, what
+ * other relations it depends on), and its costs, made less.  So it is offered
+ * exactly where that index path would be used, and what wins against the index
+ * path by far (an index-only scan, a scan of a table of one page, a hash
+ * join) wins against ours.
+ *
+ * It is not offered where a cached row would not do: for the target of an
+ * UPDATE or DELETE and for row marks, where system columns other than ctid and
+ * tableoid are asked for, and where the key's value has another type than the
+ * column and is no integer.
+ *
+ * What can change between planning and execution is the executor's to check.
+ *
+ * May call: keyarg, relation, owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "select/scan.h"
+#include "settings.h"
+#include "table/keyarg.h"
+#include "utils/lsyscache.h"
+
+/*
+ * What a path costs at most, of the index path it stands for: below 1, so
+ * that a plan made for a cold cache is the one that warms it.
+ */
+#define COLD_COST_FACTOR	0.90
+
+/* So many columns are formed without a projection. */
+#define MAX_DIRECT_COLUMNS	4
+
+static set_rel_pathlist_hook_type PreviousSetRelPathlistHook = NULL;
+
+static void SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
+						   RangeTblEntry *rte);
+static bool MayOfferScan(PlannerInfo *root, RelOptInfo *rel, Index rti,
+						 RangeTblEntry *rte);
+static bool IsTargetOrMarked(PlannerInfo *root, RelOptInfo *rel, Index rti);
+static bool UsesSystemColumns(RelOptInfo *rel);
+static ItemRelation *ServedRelation(Oid relid);
+static bool IsKeyLookup(const IndexPath *path, const ItemRelation *relation);
+static bool ClauseIsLookup(const IndexClause *clause, const ItemShape *shape,
+						   bool *is_array);
+static Path *MakeScanPath(RelOptInfo *rel, const IndexPath *index,
+						  const ItemRelation *relation);
+static Cost LookupCost(RelOptInfo *rel, const IndexPath *index,
+					   const ItemRelation *relation);
+static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
+						  CustomPath *best_path, List *tlist, List *clauses,
+						  List *custom_plans);
+static Node *KeyValue(const IndexClause *clause, bool *is_array);
+static Oid	ComparisonOperator(const Expr *comparison, AttrNumber *attno);
+static List *DirectColumns(List *tlist, AttrNumber natts);
+static bool UsesOnly(List *qual, List *tlist, Index relid);
+static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist,
+						   List *qual);
+static List *ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
+									RelOptInfo *child_rel);
+
+static const CustomPathMethods ItemScanPathMethods = {
+	.CustomName = SCAN_NAME,
+	.PlanCustomPath = PlanScanPath,
+	.ReparameterizeCustomPathByChild = ReparameterizeScanPath
+};
+
+const CustomScanMethods ItemScanMethods = {
+	.CustomName = SCAN_NAME,
+	.CreateCustomScanState = CreateItemScanState
+};
+
+void
+ScanInit(void)
+{
+	RegisterCustomScanMethods(&ItemScanMethods);
+	PreviousSetRelPathlistHook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = SetRelPathlist;
+}
+
+static void
+SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
+			   RangeTblEntry *rte)
+{
+	ItemRelation *relation;
+	List	   *lookups = NIL;
+	ListCell   *lc;
+
+	if (PreviousSetRelPathlistHook)
+		PreviousSetRelPathlistHook(root, rel, rti, rte);
+
+	if (!itemcache_transparent || !itemcache_enabled ||
+		!MayOfferScan(root, rel, rti, rte))
+		return;
+	relation = ServedRelation(rte->relid);
+	if (relation == NULL)
+		return;
+
+	/* add_path() changes the list */
+	foreach(lc, rel->pathlist)
+	{
+		IndexPath  *path = lfirst(lc);
+
+		if (IsA(path, IndexPath) && IsKeyLookup(path, relation))
+			lookups = lappend(lookups, path);
+	}
+	foreach(lc, lookups)
+		add_path(rel, MakeScanPath(rel, lfirst(lc), relation));
+}
+
+/* The cheap tests first: this runs for every relation of every query. */
+static bool
+MayOfferScan(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION ||
+		rte->inh || rte->tablesample != NULL)
+		return false;
+	if (rel->baserestrictinfo == NIL && rel->joininfo == NIL &&
+		!rel->has_eclass_joins)
+		return false;
+	return rel->indexlist != NIL && !IS_DUMMY_REL(rel) &&
+		!IsTargetOrMarked(root, rel, rti) && !UsesSystemColumns(rel);
+}
+
+/*
+ * The rows of such a relation may have to be read again, as their latest
+ * version, which is not what the cache has.
+ */
+static bool
+IsTargetOrMarked(PlannerInfo *root, RelOptInfo *rel, Index rti)
+{
+	ListCell   *lc;
+
+	if (root->rowMarks == NIL && root->all_result_relids == NULL)
+		return false;
+	if (bms_is_member(rti, root->all_result_relids) ||
+		bms_overlap(rel->top_parent_relids, root->all_result_relids))
+		return true;
+	foreach(lc, root->rowMarks)
+	{
+		PlanRowMark *mark = lfirst(lc);
+
+		if (mark->rti == rti || mark->prti == rti ||
+			bms_is_member(mark->rti, rel->top_parent_relids))
+			return true;
+	}
+	return false;
+}
+
+/* attr_needed is not kept for partitions. */
+Bitmapset *
+ScanColumnsUsed(RelOptInfo *rel, List *clauses)
+{
+	Bitmapset  *used = NULL;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) clauses, rel->relid, &used);
+	return used;
+}
+
+static bool
+UsesSystemColumns(RelOptInfo *rel)
+{
+	Bitmapset  *used;
+	bool		result = false;
+
+	used = ScanColumnsUsed(rel, extract_actual_clauses(rel->baserestrictinfo, false));
+	for (int attno = FirstLowInvalidHeapAttributeNumber + 1; attno < 0; attno++)
+	{
+		if (attno != SelfItemPointerAttributeNumber &&
+			attno != TableOidAttributeNumber &&
+			bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, used))
+			result = true;
+	}
+	bms_free(used);
+	return result;
+}
+
+/*
+ * The relation, which the planner has locked, if it is served.  One that has
+ * no trigger like ours is not, and is not described, which would be kept.
+ */
+static ItemRelation *
+ServedRelation(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	ItemRelation *relation = NULL;
+
+	if (HasTriggerOfOurForm(rel))
+		relation = ItemRelationOf(rel);
+	table_close(rel, NoLock);
+	return relation != NULL && relation->state == RELATION_SERVED ?
+		relation : NULL;
+}
+
+/*
+ * Is it a scan of the primary key with an equality for each column, whose
+ * values we can make keys of?
+ */
+static bool
+IsKeyLookup(const IndexPath *path, const ItemRelation *relation)
+{
+	const ItemShape *shape = relation->shape;
+	bool		is_array;
+	ListCell   *lc;
+	int			column = 0;
+
+	if (path->path.pathtype != T_IndexScan ||
+		path->indexinfo->indexoid != relation->pkindex ||
+		path->indexorderbys != NIL ||
+		list_length(path->indexclauses) != shape->nkeys)
+		return false;
+	foreach(lc, path->indexclauses)
+	{
+		const IndexClause *clause = lfirst(lc);
+
+		if (clause->indexcol != column++ ||
+			!ClauseIsLookup(clause, shape, &is_array))
+			return false;
+		if (is_array && shape->nkeys > 1)
+			return false;
+	}
+	return true;
+}
+
+static bool
+ClauseIsLookup(const IndexClause *clause, const ItemShape *shape, bool *is_array)
+{
+	const KeyColumn *key = &shape->keys[clause->indexcol];
+	ColumnConverter converter;
+	Node	   *value;
+	Oid			type;
+	Expr	   *qual;
+	Oid			opno;
+
+	if (clause->lossy || list_length(clause->indexquals) != 1)
+		return false;
+	value = KeyValue(clause, is_array);
+	if (value == NULL)
+		return false;
+	qual = linitial_node(RestrictInfo, clause->indexquals)->clause;
+	opno = *is_array ? ((ScalarArrayOpExpr *) qual)->opno :
+		((OpExpr *) qual)->opno;
+	if (get_op_opfamily_strategy(opno, key->opfamily) != BTEqualStrategyNumber)
+		return false;
+
+	type = exprType(value);
+	if (*is_array)
+		type = get_base_element_type(type);
+	return OidIsValid(type) &&
+		PrepareComparison(&converter, shape, clause->indexcol, type);
+}
+
+/*
+ * The value that an index clause compares the key column with, or NULL if it
+ * is no comparison.  Index clauses have the column on the left.
+ */
+static Node *
+KeyValue(const IndexClause *clause, bool *is_array)
+{
+	Expr	   *qual = linitial_node(RestrictInfo, clause->indexquals)->clause;
+
+	*is_array = false;
+	if (IsA(qual, OpExpr))
+		return lsecond(((OpExpr *) qual)->args);
+	if (IsA(qual, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) qual)->useOr)
+	{
+		*is_array = true;
+		return lsecond(((ScalarArrayOpExpr *) qual)->args);
+	}
+	return NULL;
+}
+
+static Path *
+MakeScanPath(RelOptInfo *rel, const IndexPath *index,
+			 const ItemRelation *relation)
+{
+	CustomPath *path = makeNode(CustomPath);
+
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = index->path.pathtarget;
+	path->path.param_info = index->path.param_info;
+	path->path.parallel_safe = index->path.parallel_safe;
+	path->path.rows = index->path.rows;
+	/* rescans pay the total cost, and pay it for each row */
+	path->path.startup_cost = 0;
+	path->path.total_cost = LookupCost(rel, index, relation);
+	CopyDisabledNodes(&path->path, &index->path);
+	/* one row is in any order; for an array's, an order is not promised */
+	path->custom_private = list_copy(index->indexclauses);
+	if (!ScanPathHasArray(path))
+		path->path.pathkeys = index->path.pathkeys;
+	path->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN |
+		CUSTOMPATH_SUPPORT_PROJECTION;
+	path->methods = &ItemScanPathMethods;
+	return &path->path;
+}
+
+/*
+ * A row that is cached costs some processor time; one that is not, what the
+ * index scan costs.
+ */
+static Cost
+LookupCost(RelOptInfo *rel, const IndexPath *index,
+		   const ItemRelation *relation)
+{
+	double		items = OwnerItems(relation->owner, relation->key);
+	double		warm = rel->tuples > 0 ? Min(items / rel->tuples, 1.0) : 0;
+	Cost		cold = index->path.total_cost * COLD_COST_FACTOR;
+	Cost		hit;
+
+	hit = Max(index->path.rows, 1) *
+		(cpu_tuple_cost + cpu_index_tuple_cost + 4 * cpu_operator_cost);
+	return Min(warm * hit + (1 - warm) * cold, cold);
+}
+
+bool
+IsScanPath(const Path *path)
+{
+	return IsA(path, CustomPath) &&
+		((const CustomPath *) path)->methods == &ItemScanPathMethods;
+}
+
+bool
+ScanPathHasArray(const CustomPath *path)
+{
+	bool		is_array;
+
+	(void) KeyValue(linitial(path->custom_private), &is_array);
+	return is_array;
+}
+
+List *
+ScanPathClauses(const CustomPath *path)
+{
+	return path->custom_private;
+}
+
+List *
+ScanKeyValues(List *indexclauses)
+{
+	List	   *values = NIL;
+	ListCell   *lc;
+
+	foreach(lc, indexclauses)
+	{
+		bool		is_array;
+
+		values = lappend(values, KeyValue(lfirst(lc), &is_array));
+	}
+	return values;
+}
+
+List *
+ScanKeyComparisons(List *indexclauses)
+{
+	List	   *comparisons = NIL;
+	ListCell   *lc;
+
+	foreach(lc, indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, lc);
+
+		comparisons = lappend(comparisons,
+							  linitial_node(RestrictInfo, clause->indexquals)->clause);
+	}
+	return comparisons;
+}
+
+Node *
+ScanPlainValue(Node *value)
+{
+	while (IsA(value, RelabelType))
+		value = (Node *) ((RelabelType *) value)->arg;
+	return value;
+}
+
+static Plan *
+PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
+			 List *tlist, List *clauses, List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	List	   *indexclauses = ScanPathClauses(best_path);
+	List	   *qual = ScanQual(indexclauses, clauses);
+	bool		is_array = ScanPathHasArray(best_path);
+	List	   *types = NIL;
+	List	   *attnos = NIL;
+	List	   *operators = NIL;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ScanKeyComparisons(indexclauses))
+	{
+		AttrNumber	attno;
+
+		operators = lappend_oid(operators, ComparisonOperator(lfirst(lc), &attno));
+		attnos = lappend_int(attnos, attno);
+	}
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = qual;
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = best_path->flags;
+	if (UsesOnly(qual, tlist, rel->relid))
+		columns = DirectColumns(tlist, rel->max_attr);
+	if (columns != NIL)
+	{
+		/* names would only be copied at each execution */
+		plan->custom_scan_tlist = copyObject(tlist);
+		foreach(lc, plan->custom_scan_tlist)
+			lfirst_node(TargetEntry, lc)->resname = NULL;
+	}
+	plan->custom_exprs = ScanKeyValues(indexclauses);
+	foreach(lc, plan->custom_exprs)
+	{
+		Oid			type = exprType(lfirst(lc));
+
+		types = lappend_oid(types,
+							is_array ? get_base_element_type(type) : type);
+	}
+	plan->custom_private =
+		list_make5(list_make2_int(is_array,
+								  LastColumnUsed(root, rel, tlist, qual)),
+				   types, attnos, operators, columns);
+	plan->methods = &ItemScanMethods;
+	return &plan->scan.plan;
+}
+
+/*
+ * The operator of a key's comparison, and the column that it compares.  Index
+ * clauses have the column on the left.
+ */
+static Oid
+ComparisonOperator(const Expr *comparison, AttrNumber *attno)
+{
+	bool		is_array = IsA(comparison, ScalarArrayOpExpr);
+	List	   *args = is_array ? ((const ScalarArrayOpExpr *) comparison)->args :
+		((const OpExpr *) comparison)->args;
+
+	*attno = castNode(Var, ScanPlainValue(linitial(args)))->varattno;
+	return is_array ? ((const ScalarArrayOpExpr *) comparison)->opno :
+		((const OpExpr *) comparison)->opno;
+}
+
+/*
+ * The columns of a target list that the scan can form as it is, without a
+ * projection: if there is nothing but columns in it, each once.  NIL if that
+ * is not so, or not worth it: the row as it is takes no projection either, and
+ * to describe many columns takes longer than to project them.
+ */
+static List *
+DirectColumns(List *tlist, AttrNumber natts)
+{
+	List	   *columns = NIL;
+	bool		is_row = list_length(tlist) == natts;
+	ListCell   *lc;
+
+	if (list_length(tlist) > MAX_DIRECT_COLUMNS)
+		return NIL;
+	foreach(lc, tlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (!IsA(var, Var) || var->varattno <= 0 ||
+			list_member_int(columns, var->varattno))
+			return NIL;
+		columns = lappend_int(columns, var->varattno);
+		if (var->varattno != list_length(columns))
+			is_row = false;
+	}
+	return is_row ? NIL : columns;
+}
+
+/* Are the columns in a qual all in the target list? */
+static bool
+UsesOnly(List *qual, List *tlist, Index relid)
+{
+	Bitmapset  *used = NULL;
+	Bitmapset  *listed = NULL;
+
+	pull_varattnos((Node *) qual, relid, &used);
+	pull_varattnos((Node *) tlist, relid, &listed);
+	return bms_is_subset(used, listed);
+}
+
+/* As create_indexscan_plan(): all but what the key says already. */
+List *
+ScanQual(List *indexclauses, List *clauses)
+{
+	List	   *comparisons = ScanKeyComparisons(indexclauses);
+	List	   *qual = NIL;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (rinfo->pseudoconstant ||
+			is_redundant_with_indexclauses(rinfo, indexclauses))
+			continue;
+		if (!contain_mutable_functions((Node *) rinfo->clause) &&
+			predicate_implied_by(list_make1(rinfo->clause), comparisons, false))
+			continue;
+		qual = lappend(qual, rinfo->clause);
+	}
+	return qual;
+}
+
+/*
+ * What the relation has to give is its target now, or the target list, which
+ * was made of what it had to give when it was scanned (and is kept if it is as
+ * good as a physical one).  The planner may still add placeholders'
+ * expressions.
+ */
+static int
+LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist, List *qual)
+{
+	Bitmapset  *used = ScanColumnsUsed(rel, list_concat_copy(tlist, qual));
+	int			member = -1;
+	int			last = root->placeholder_list != NIL ? rel->max_attr : 0;
+
+	while ((member = bms_next_member(used, member)) >= 0)
+	{
+		int			attno = member + FirstLowInvalidHeapAttributeNumber;
+
+		last = Max(last, attno == InvalidAttrNumber ? rel->max_attr : attno);
+	}
+	return last;
+}
+
+/* For partitionwise joins: the clauses speak of the parents' columns. */
+static List *
+ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
+					   RelOptInfo *child_rel)
+{
+	return (List *) AdjustAttrsMultilevel(root, (Node *) custom_private,
+										  child_rel);
+}

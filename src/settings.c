@@ -1,0 +1,144 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.c
+ *	  The settings, and what every file of the extension shares: the ground,
+ *	  which calls nobody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "utils/guc.h"
+
+int			itemcache_memory;
+int			itemcache_max_items;
+int			itemcache_max_item_size;
+bool		itemcache_preload_enabled;
+int			itemcache_preload_workers;
+bool		itemcache_enabled;
+bool		itemcache_transparent;
+bool		itemcache_async_put;
+
+/* Was the library loaded by shared_preload_libraries? */
+static bool preloaded = false;
+
+void
+DefineSettings(void)
+{
+	DefineCustomIntVariable("itemcache.memory",
+							"Shared memory of the item cache.",
+							"All that it takes, for items, index and counters; it never uses more.",
+							&itemcache_memory,
+							128 * 1024, 1024, INT_MAX,
+							PGC_POSTMASTER, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.max_items",
+							"Most items that can be cached.",
+							"The size of the index; 0 works it out from itemcache.memory for items of about 200 bytes.",
+							&itemcache_max_items,
+							0, 0, INT_MAX,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.max_item_size",
+							"Size of the largest row that is cached.",
+							"Larger rows are read from the table each time.",
+							&itemcache_max_item_size,
+							64, 1, MAX_ITEM_SIZE_LIMIT,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.preload",
+							 "Loads attached tables into the cache at server start.",
+							 "When off, the cache starts empty and fills as items are read or written; turned off while the loader is running, stops it.",
+							 &itemcache_preload_enabled,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.preload_workers",
+							"Background workers that load tables side by side.",
+							"They count towards max_worker_processes.",
+							&itemcache_preload_workers,
+							2, 1, 64,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.enabled",
+							 "Lets this session use the item cache.",
+							 "When off, lookups read the table. Writes keep the cache exact either way.",
+							 &itemcache_enabled,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.transparent",
+							 "Lets the planner use the item cache for plain SELECT.",
+							 "When off, only the functions look items up in the cache.",
+							 &itemcache_transparent,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("itemcache.async_put",
+							 "Commits transactions asynchronously that put or delete items.",
+							 "Applies to itemcache.put(), put_many() and delete() where \"synchronous_commit\" is on or local: the change is visible at once, and on disk within moments.",
+							 &itemcache_async_put,
+							 false,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	MarkGUCPrefixReserved(ITEMCACHE_NAME);
+	preloaded = true;
+}
+
+void
+RequirePreloaded(void)
+{
+	if (!preloaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("itemcache must be loaded via \"shared_preload_libraries\""),
+				 errhint("Add itemcache to \"shared_preload_libraries\" and restart the server.")));
+}
+
+/* To do nothing would look like having done it: attach(to_regclass('typo')). */
+Datum
+RequireArgument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("\"%s\" must not be null", name)));
+	return PG_GETARG_DATUM(argno);
+}
+
+Oid
+RequireRelation(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("\"%s\" must not be null", "relation"),
+				 errhint("to_regclass() is null if there is no such table.")));
+	return PG_GETARG_OID(0);
+}
+
+/*
+ * When a query ends, glibc gives what is free at the end of the heap back to
+ * the kernel if it is more than twice the largest block that was ever freed.
+ * Without such a block, calls that need much memory have it in new pages each
+ * time, and page faults can take longer than all else.  Blocks beyond the
+ * limits here are nothing to it.
+ */
+void
+KeepMemory(Size size)
+{
+	static Size largest = 128 * 1024;
+
+	size = Min(size, (Size) 31 * 1024 * 1024);
+	if (size <= largest)
+		return;
+	pfree(palloc(size));
+	largest = size;
+}

@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner.c
+ *	  Who owns the items of the store: one shared slot for each cached table.
+ *
+ * The slots form a set-associative table: the key's hash names a set of
+ * OWNER_WAYS neighbouring slots, and the key is in one of these or nowhere.
+ * So a slot is found by reading a handful of words without a lock, and making
+ * one never fails: when the set is full, somebody loses his.
+ *
+ * Rules
+ *
+ * - A slot's key and epoch are written under OwnerLock (exclusive) and read
+ *   without it.  A slot is free while its epoch is EPOCH_NONE.
+ *
+ * - Epochs come from one cluster-wide counter and are never used twice, not
+ *   even by the same owner.
+ *
+ * - When a slot changes hands, its epoch is set to EPOCH_NONE before its key
+ *   is touched, and the new epoch is stored after everything else, with write
+ *   barriers in between.
+ *
+ * - items, bytes, evictions and counters are added to by anyone, atomically
+ *   and without a lock.  They are for people (and for choosing a victim), and
+ *   nothing that must be exact depends on them.
+ *
+ * Why OwnerEpoch() is right
+ *
+ * It reads the epoch, the key, and the epoch again, with read barriers in
+ * between, and answers only if both epochs are the same and the key is the
+ * one it was asked for.  Let e be that epoch.  Being the same value twice, and
+ * no epoch being used twice, e was the slot's epoch at both reads and at all
+ * times between, as far as this processor can tell: had the slot changed hands
+ * in between, or just before, so that we read a key that was stored after the
+ * epoch had been set to EPOCH_NONE, then the barriers say that the second read
+ * sees EPOCH_NONE or a later epoch, which differ from e.  Had we read a key
+ * older than e's, we could not have seen e, which was stored after its key.
+ * So the key belongs to e, and e was current when it was read last.
+ *
+ * When an epoch is moved (OwnerMoveEpoch), the mover's commit becomes visible
+ * only after the store to the slot, and a reader that sees the commit took its
+ * snapshot, under ProcArrayLock, after it; so it reads the new epoch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "settings.h"
+#include "store/owner.h"
+
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#define OWNER_WAYS			16
+#define OWNER_MIN			1024
+#define OWNER_MAX			(1 << OWNER_BITS)
+#define OWNER_MEMORY		(32 * 1024) /* one slot for so much memory */
+
+typedef struct OwnerControl
+{
+	pg_atomic_uint64 epoch;		/* last one given out; written under OwnerLock */
+	pg_atomic_uint64 garbage;	/* OwnerGarbageGeneration(); the same */
+	pg_atomic_uint64 retired[COUNTER_KINDS];	/* counts of owners that lost
+												 * their slot; the same */
+} OwnerControl;
+
+Owner	   *OwnerSlots = NULL;
+
+static OwnerControl *control = NULL;
+static LWLock *owner_lock = NULL;
+static int	owner_count = 0;
+
+static int	OwnersFor(Size memory);
+static int	FirstOfSet(uint64 key);
+static int	ChooseVictim(int first);
+static void AssignSlot(int number, uint64 key);
+static uint64 NewEpoch(int number);
+static bool MoveEpoch(int number);
+
+Size
+OwnerShmemSize(Size memory)
+{
+	return CACHELINEALIGN(sizeof(OwnerControl)) +
+		OwnersFor(memory) * sizeof(Owner);
+}
+
+void
+OwnerShmemInit(Size memory)
+{
+	bool		found;
+	char	   *start;
+
+	start = ShmemInitStruct("itemcache owners", OwnerShmemSize(memory), &found);
+	control = (OwnerControl *) start;
+	OwnerSlots = (Owner *) (start + CACHELINEALIGN(sizeof(OwnerControl)));
+	owner_count = OwnersFor(memory);
+	owner_lock = &GetNamedLWLockTranche(ITEMCACHE_NAME)[0].lock;
+
+	if (found)
+		return;
+
+	pg_atomic_init_u64(&control->epoch, 0);
+	pg_atomic_init_u64(&control->garbage, 0);
+	for (int kind = 0; kind < COUNTER_KINDS; kind++)
+		pg_atomic_init_u64(&control->retired[kind], 0);
+
+	for (int i = 0; i < owner_count; i++)
+	{
+		Owner	   *owner = &OwnerSlots[i];
+
+		pg_atomic_init_u64(&owner->key, 0);
+		pg_atomic_init_u64(&owner->epoch, EPOCH_NONE);
+		pg_atomic_init_u64(&owner->items, 0);
+		pg_atomic_init_u64(&owner->bytes, 0);
+		pg_atomic_init_u64(&owner->evictions, 0);
+		for (int kind = 0; kind < COUNTER_KINDS; kind++)
+			pg_atomic_init_u64(&owner->counters[kind], 0);
+	}
+}
+
+int
+OwnerCount(void)
+{
+	return owner_count;
+}
+
+Owner *
+OwnerSlot(int number)
+{
+	Assert(number >= 0 && number < owner_count);
+	return &OwnerSlots[number];
+}
+
+/*
+ * The slot found may be another's by the time the caller looks: whoever uses
+ * the number asks OwnerEpoch(), which compares the key.
+ */
+int
+OwnerFind(uint64 key)
+{
+	int			first = FirstOfSet(key);
+
+	for (int i = first; i < first + OWNER_WAYS; i++)
+	{
+		if (pg_atomic_read_u64(&OwnerSlots[i].key) == key &&
+			pg_atomic_read_u64(&OwnerSlots[i].epoch) != EPOCH_NONE)
+			return i;
+	}
+	return OWNER_NONE;
+}
+
+int
+OwnerMake(uint64 key)
+{
+	int			number;
+
+	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	number = OwnerFind(key);
+	if (number == OWNER_NONE)
+	{
+		number = ChooseVictim(FirstOfSet(key));
+		AssignSlot(number, key);
+	}
+	LWLockRelease(owner_lock);
+
+	return number;
+}
+
+void
+OwnerMoveEpoch(uint64 key)
+{
+	int			number;
+
+	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	number = OwnerFind(key);
+	if (number != OWNER_NONE && MoveEpoch(number))
+		pg_atomic_fetch_add_u64(&control->garbage, 1);
+	LWLockRelease(owner_lock);
+}
+
+void
+OwnerMoveEpochs(uint64 key, uint64 mask)
+{
+	bool		garbage = false;
+
+	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < owner_count; i++)
+	{
+		if (pg_atomic_read_u64(&OwnerSlots[i].epoch) != EPOCH_NONE &&
+			((pg_atomic_read_u64(&OwnerSlots[i].key) ^ key) & mask) == 0)
+			garbage |= MoveEpoch(i);
+	}
+	if (garbage)
+		pg_atomic_fetch_add_u64(&control->garbage, 1);
+	LWLockRelease(owner_lock);
+}
+
+uint64
+OwnerGarbageGeneration(void)
+{
+	return pg_atomic_read_u64(&control->garbage);
+}
+
+void
+OwnerRetiredCounts(uint64 counts[COUNTER_KINDS])
+{
+	for (int kind = 0; kind < COUNTER_KINDS; kind++)
+		counts[kind] = pg_atomic_read_u64(&control->retired[kind]);
+}
+
+/* A multiple of OWNER_WAYS. */
+static int
+OwnersFor(Size memory)
+{
+	Size		n = Min(Max(memory / OWNER_MEMORY, OWNER_MIN), OWNER_MAX);
+
+	return (int) (n - n % OWNER_WAYS);
+}
+
+/* Number of the first slot of the set that "key" belongs to. */
+static int
+FirstOfSet(uint64 key)
+{
+	uint32		hash = (uint32) ((key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+	uint64		nsets = owner_count / OWNER_WAYS;
+
+	/* a database's tables have neighbouring keys: mix once more */
+	hash ^= hash >> 15;
+	hash *= 0x2C1B3C6D;
+	return (int) ((hash * nsets) >> 32) * OWNER_WAYS;
+}
+
+/* A free slot of the set, else the one with the fewest items. */
+static int
+ChooseVictim(int first)
+{
+	int			victim = first;
+
+	for (int i = first; i < first + OWNER_WAYS; i++)
+	{
+		if (pg_atomic_read_u64(&OwnerSlots[i].epoch) == EPOCH_NONE)
+			return i;
+		if (pg_atomic_read_u64(&OwnerSlots[i].items) <
+			pg_atomic_read_u64(&OwnerSlots[victim].items))
+			victim = i;
+	}
+	return victim;
+}
+
+/*
+ * Give a slot to "key".  The order of the stores is what OwnerEpoch() relies
+ * on; see the top of the file.
+ */
+static void
+AssignSlot(int number, uint64 key)
+{
+	Owner	   *owner = &OwnerSlots[number];
+	bool		garbage;
+
+	garbage = pg_atomic_read_u64(&owner->epoch) != EPOCH_NONE &&
+		pg_atomic_read_u64(&owner->items) > 0;
+	pg_atomic_write_u64(&owner->epoch, EPOCH_NONE);
+	pg_write_barrier();
+
+	pg_atomic_write_u64(&owner->key, key);
+	pg_atomic_write_u64(&owner->items, 0);
+	pg_atomic_write_u64(&owner->bytes, 0);
+	pg_atomic_write_u64(&owner->evictions, 0);
+	for (int kind = 0; kind < COUNTER_KINDS; kind++)
+		pg_atomic_fetch_add_u64(&control->retired[kind],
+								pg_atomic_exchange_u64(&owner->counters[kind], 0));
+	pg_write_barrier();
+
+	pg_atomic_write_u64(&owner->epoch, NewEpoch(number));
+	if (garbage)
+	{
+		pg_write_barrier();
+		pg_atomic_fetch_add_u64(&control->garbage, 1);
+	}
+}
+
+static uint64
+NewEpoch(int number)
+{
+	return ((pg_atomic_fetch_add_u64(&control->epoch, 1) + 1) << OWNER_BITS) |
+		(uint64) number;
+}
+
+/* Returns whether that made garbage, of which the caller tells the store. */
+static bool
+MoveEpoch(int number)
+{
+	Owner	   *owner = &OwnerSlots[number];
+	bool		garbage;
+
+	pg_atomic_write_u64(&owner->epoch, NewEpoch(number));
+	pg_memory_barrier();
+
+	/*
+	 * A writer of the store that compared the epoch before it moved may still
+	 * add to these; the counts are then off by the writers there were.
+	 */
+	garbage = pg_atomic_exchange_u64(&owner->items, 0) > 0;
+	pg_atomic_write_u64(&owner->bytes, 0);
+	return garbage;
+}

@@ -1,0 +1,748 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  The shared-memory store: bytes under 64-bit hashes.
+ *
+ * This file lays the store out, reads it, and has the entry points for
+ * writing; store_index.c has the index, store_evict.c the rings and what
+ * leaves them, store_internal.h the lay-out.  The store calls nothing but
+ * owner.h.
+ *
+ * The store is cut into partitions by hash.  A partition has an index of
+ * one-word slots, and two byte rings, small and main, into which entries are
+ * appended at the head.  Space is regained at the tail only, in order, so
+ * there is nothing to allocate and no fragmentation.
+ *
+ * Rules
+ *
+ * - A partition is written under its LWLock, exclusive, with two exceptions:
+ *   readers may raise a slot's frequency and set its committed bit, by
+ *   compare-and-swap of the whole word.  So writers, too, change slots that
+ *   are not empty by compare-and-swap or exchange.
+ *
+ * - A writer advances the tail; write barrier; writes an entry's bytes; write
+ *   barrier; makes a slot point to it.  The bytes of an entry never change
+ *   while it is between tail and head.
+ *
+ * - A reader takes no lock.  It reads the slot; read barrier; reads bytes of
+ *   the entry; read barrier; reads the tail, and forgets all it has read
+ *   unless the tail is still at or before the entry.  Nothing read before
+ *   that check is trusted, a length least of all.
+ *
+ * - Nothing that can fail, allocate, or look up an xid is done under a
+ *   partition lock, and no other lock is taken under it.
+ *
+ * - A partition lock is not held for longer than it takes to look at a
+ *   bounded number of entries and to copy one.
+ *
+ * Why a reader is safe
+ *
+ * The slot was published after its entry's bytes, so whoever sees the slot
+ * sees these bytes or later ones in their place.  Later ones are written only
+ * after the tail has moved past the entry; whoever sees one of them sees that
+ * tail, and forgets.  So what passes the check is the entry's own.
+ *
+ * A slot holds 44 bits of the position (StoreEntry units of 8 bytes), and a
+ * reader takes the tail's word for the others: it is the position at or after
+ * the tail that agrees in those bits, and must be within a lap of it.  The
+ * same goes for a reader's compare-and-swap, which must find the slot as it
+ * was, but for the bits readers may change.  Either could go wrong only if,
+ * between a reader's two steps, one ring of one partition was written over by
+ * 2^44 units, which is 64 TB at least (positions skip from the end of a ring
+ * whose size is no power of two), and an entry of the same tag then began at
+ * the very same unit: at 10 GB/s, while a reader sleeps for two hours within
+ * some ten instructions.  Positions themselves have 64 bits.
+ *
+ * Why removal is final
+ *
+ * When StoreRemove() or StorePublish() returns, no slot points to an older
+ * entry of the hash, and none will: entries move (between slots, or to the
+ * head) only under the lock and only while a slot points to them; and a fill
+ * that began earlier finds the hash's counter moved, under the lock.  A
+ * reader that read the slot before that may still answer from the entry: its
+ * snapshot was taken before the writer's commit became visible (rule 1).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "settings.h"
+#include "store/store_internal.h"
+
+#include "port/pg_bitutils.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#define MAX_PARTITIONS		256
+#define MIN_PARTITION_SIZE	((Size) 2 * 1024 * 1024)
+#define MIN_STORE_SIZE		((Size) 64 * 1024)
+#define MAX_COUNTERS		1024
+#define MIN_COUNTERS		64
+
+/* Bytes of an average entry, by which the index is sized unless told. */
+#define AVERAGE_ENTRY		224
+#define INDEX_LOAD			0.9 /* of its slots that we mean to use */
+#define GHOSTS_PER_ITEM		0.9
+
+/* How much a writer may do under one lock for one entry. */
+#define MOVES_PER_PUT		128
+#define SWEEP_PER_PUT		64
+#define SWEEP_PER_ROUND		1024
+
+#if defined(__GNUC__) || defined(__clang__)
+#define prefetch(address)	__builtin_prefetch(address)
+#else
+#define prefetch(address)	((void) 0)
+#endif
+
+StoreLayout store_layout;
+
+static LWLockPadded *partition_locks = NULL;
+
+static void ComputeLayout(StoreLayout *layout, Size memory, Size taken,
+						  uint64 *max_items);
+static LWLock *LockPartition(uint64 hash);
+static StoreResult PutEntry(StorePartition *partition, uint64 bits,
+							const StoreEntry *header, const void *payload,
+							bool committed, bool if_room, bool *again);
+static int	RingForPut(StorePartition *partition, uint64 bits, uint64 units,
+					   bool replaces);
+static int	RingWithRoom(StorePartition *partition, uint64 units, bool *again);
+static bool EntryIsSame(const StoreEntry *entry, bool committed,
+						const StoreEntry *header, const void *payload);
+static void RemoveEntry(StorePartition *partition, uint64 bits);
+
+/*
+ * Shared memory
+ */
+
+Size
+StoreShmemSize(Size memory, Size taken)
+{
+	Size		size = memory > taken ? memory - taken : 0;
+
+	size -= size % PG_CACHE_LINE_SIZE;
+	return Max(size, MIN_STORE_SIZE);
+}
+
+/*
+ * How many partitions, each with its lock.  Decided when first asked, since
+ * the answer must not change while the postmaster lives, and
+ * itemcache.max_item_size may.
+ */
+int
+StorePartitionLocks(Size memory)
+{
+	static int	npartitions = 0;
+
+	if (npartitions == 0)
+	{
+		Size		least = Max(MIN_PARTITION_SIZE,
+								(Size) itemcache_max_item_size * 1024 * 16);
+
+		npartitions = 1;
+		while (npartitions < MAX_PARTITIONS &&
+			   memory / (npartitions * 2) >= least)
+			npartitions *= 2;
+	}
+	return npartitions;
+}
+
+void
+StoreShmemInit(Size memory, Size taken)
+{
+	StoreLayout *shared;
+	bool		found;
+	uint64		max_items;
+
+	StaticAssertStmt(sizeof(pg_atomic_uint64) == sizeof(uint64),
+					 "the store needs 64-bit atomic operations");
+	StaticAssertStmt(sizeof(StoreBucket) == 64, "a bucket is a cache line");
+	StaticAssertStmt(sizeof(StorePartition) % PG_CACHE_LINE_SIZE == 0,
+					 "partitions begin on cache lines");
+
+	shared = ShmemInitStruct("itemcache store", StoreShmemSize(memory, taken),
+							 &found);
+	partition_locks = &GetNamedLWLockTranche(ITEMCACHE_NAME)[1];
+	if (found)
+	{
+		store_layout = *shared;
+		return;
+	}
+
+	ComputeLayout(&store_layout, memory, taken, &max_items);
+	store_layout.partitions = (char *) shared + CACHELINEALIGN(sizeof(StoreLayout));
+	*shared = store_layout;
+
+	if (max_items < itemcache_max_items)
+		ereport(LOG,
+				(errmsg("\"itemcache.max_items\" is limited to " UINT64_FORMAT,
+						max_items),
+				 errdetail("An index of %d items would take more than half of \"itemcache.memory\".",
+						   itemcache_max_items),
+				 errhint("Consider increasing \"itemcache.memory\".")));
+
+	/* counters, slots and ghosts are zero, as new shared memory is */
+	for (int i = 0; i < store_layout.npartitions; i++)
+	{
+		StorePartition *partition = PartitionAt(i);
+
+		for (int ring = 0; ring < RINGS; ring++)
+			pg_atomic_init_u64(&partition->tail[ring], 0);
+		partition->sweep_ring = RINGS;
+	}
+}
+
+bool
+StoreIsAttached(void)
+{
+	return store_layout.partitions != NULL;
+}
+
+/*
+ * Reading
+ */
+
+/* Most items are in their first bucket; the second is left for later. */
+void
+StorePrefetchSlots(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+
+	prefetch(BucketAt(partition, FirstBucket(HashBits(hash))));
+	prefetch(partition);
+}
+
+/* The cache lines of an entry's header and of so many bytes of its payload. */
+static inline void
+PrefetchEntry(const StoreEntry *entry, Size nbytes)
+{
+	const char *end = (const char *) (entry + 1) + nbytes;
+
+	for (const char *line = (const char *) TYPEALIGN_DOWN(64, entry); line < end;
+		 line += 64)
+		prefetch(line);
+}
+
+/*
+ * In three loops as tight as can be: what takes time is to look up page
+ * tables, and the processor does that for as many addresses at once as come
+ * within some hundred instructions.
+ */
+void
+StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
+{
+	const StoreEntry *entries[STORE_PREFETCH_MAX];
+	int			nentries = 0;
+
+	Assert(nhashes <= STORE_PREFETCH_MAX);
+	for (int i = 0; i < nhashes; i++)
+		StorePrefetchSlots(hashes[i]);
+	for (int i = 0; i < nhashes; i++)
+	{
+		StorePartition *partition = PartitionAt(PartitionNumber(hashes[i]));
+		uint64		bits = HashBits(hashes[i]);
+		uint32		number = FirstBucket(bits);
+		StoreBucket *bucket = BucketAt(partition, number);
+		uint32		matches = MatchTag(bucket, TagOf(bits));
+		uint64		word;
+
+		if (matches == 0)
+		{
+			prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
+			hints[i] = NULL;
+			continue;
+		}
+		hints[i] = &bucket->slots[pg_rightmost_one_pos32(matches)];
+		word = pg_atomic_read_u64(hints[i]);
+		entries[nentries++] = EntryAt(partition, SlotRing(word),
+									  SlotPosition(word));
+	}
+	for (int i = 0; i < nentries; i++)
+		PrefetchEntry(entries[i], nbytes);
+}
+
+/* Describe the item that a slot points to, if it is the one looked for. */
+static inline bool
+ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits, uint64 epoch,
+		 Size prefetch_size, StoreItem *item)
+{
+	uint64		word = pg_atomic_read_u64(slot);
+	int			ring = SlotRing(word);
+	StoreEntry *entry = EntryAt(partition, ring, SlotPosition(word));
+	StoreEntry	header;
+	uint64		tail;
+	uint64		distance;
+
+	/* it may have changed since its tag was matched */
+	if (SlotTag(word) != TagOf(bits))
+		return false;
+
+	/* what StoreCopy() will want, while we wait for the header */
+	if (prefetch_size > 0)
+		PrefetchEntry(entry, prefetch_size);
+
+	pg_read_barrier();
+	header = *entry;
+	pg_read_barrier();
+	tail = pg_atomic_read_u64(&partition->tail[ring]);
+
+	distance = (word - tail) & SLOT_POSITION_MASK;
+	if (EntryHash(&header) != bits ||
+		header.epoch != epoch ||
+		distance > store_layout.ring_mask[ring])
+		return false;
+
+	item->xid = header.xid;
+	item->committed = (word & SLOT_COMMITTED) != 0;
+	item->size = EntryPayloadSize(&header);
+	item->payload = EntryPayload(entry);
+	item->tail = &partition->tail[ring];
+	item->position = tail + distance;
+	item->slot = slot;
+	item->word = word;
+	return true;
+}
+
+bool
+StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
+		  StoreItem *item)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+	uint32		tag = TagOf(bits);
+	uint32		number = FirstBucket(bits);
+
+	if (hint != NULL && ReadSlot(partition, hint, bits, epoch, 0, item))
+		return true;
+
+	for (int i = 0;; i++)
+	{
+		StoreBucket *bucket = BucketAt(partition, number);
+		uint32		matches = MatchTag(bucket, tag);
+
+		for (; matches != 0; matches &= matches - 1)
+		{
+			if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
+						 bits, epoch, nbytes, item))
+				return true;
+		}
+		if (i == 1)
+			return false;
+		number = OtherBucket(number, tag);
+	}
+}
+
+bool
+StoreCopy(const StoreItem *item, void *dest, Size nbytes)
+{
+	Assert(nbytes <= item->size);
+
+	pg_read_barrier();
+	memcpy(dest, item->payload, nbytes);
+	pg_read_barrier();
+	return pg_atomic_read_u64(item->tail) <= item->position;
+}
+
+void
+StoreTouch(const StoreItem *item)
+{
+	uint64		word = pg_atomic_read_u64(item->slot);
+
+	/* a lost race loses one use: not worth another try */
+	if (((word ^ item->word) & ~SLOT_READER_BITS) == 0 &&
+		SlotFreq(word) < SLOT_FREQ_MAX)
+		pg_atomic_compare_exchange_u64(item->slot, &word, word + SLOT_FREQ_ONE);
+}
+
+void
+StoreSetCommitted(const StoreItem *item)
+{
+	uint64		word = pg_atomic_read_u64(item->slot);
+
+	while (((word ^ item->word) & ~SLOT_READER_BITS) == 0 &&
+		   (word & SLOT_COMMITTED) == 0)
+	{
+		if (pg_atomic_compare_exchange_u64(item->slot, &word,
+										   word | SLOT_COMMITTED))
+			break;
+	}
+}
+
+uint64
+StoreReadCounter(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		counter;
+
+	pg_read_barrier();
+	counter = pg_atomic_read_u64(CounterOf(partition, hash));
+	pg_read_barrier();
+	return counter;
+}
+
+/*
+ * Writing
+ */
+
+StoreResult
+StoreFill(uint64 hash, uint64 epoch, uint64 xid,
+		  const void *payload, Size size, uint64 counter, bool if_room)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+	uint64		rounds;
+	StoreEntry	header;
+
+	if (UnitsForPayload(size) > store_layout.entry_limit[RING_MAIN])
+		return STORE_TOO_LARGE;
+
+	header.hash_size = (bits << ENTRY_SIZE_BITS) | UnitsForPayload(size);
+	header.epoch = epoch;
+	header.xid = xid;
+
+	/*
+	 * Squeezing out much garbage takes many rounds, between which others get
+	 * at the partition.  Two laps are enough; with others' writing in between
+	 * they might not be, and then it is as full as makes no difference.
+	 */
+	rounds = 16 + 4 * (partition->items[RING_SMALL] + partition->items[RING_MAIN]) /
+		MOVES_PER_PUT;
+	for (;;)
+	{
+		LWLock	   *lock = LockPartition(hash);
+		StoreResult result = STORE_STALE;
+		bool		again = false;
+
+		if (EpochIsCurrent(epoch) &&
+			pg_atomic_read_u64(CounterOf(partition, hash)) == counter)
+			result = PutEntry(partition, bits, &header, payload, true, if_room,
+							  &again);
+		LWLockRelease(lock);
+
+		if (!again || rounds-- == 0)
+			return result;
+	}
+}
+
+StoreResult
+StorePublish(uint64 hash, uint64 epoch, uint64 xid,
+			 const void *payload, Size size, bool replaces)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+	StoreResult result;
+	LWLock	   *lock;
+
+	lock = LockPartition(hash);
+	if (replaces)
+		pg_atomic_fetch_add_u64(CounterOf(partition, hash), 1);
+
+	if (!EpochIsCurrent(epoch))
+	{
+		RemoveEntry(partition, bits);
+		result = STORE_STALE;
+	}
+	else if (UnitsForPayload(size) > store_layout.entry_limit[RING_MAIN])
+	{
+		RemoveEntry(partition, bits);
+		result = STORE_TOO_LARGE;
+	}
+	else
+	{
+		StoreEntry	header;
+
+		header.hash_size = (bits << ENTRY_SIZE_BITS) | UnitsForPayload(size);
+		header.epoch = epoch;
+		header.xid = xid;
+		result = PutEntry(partition, bits, &header, payload, false, false, NULL);
+	}
+	LWLockRelease(lock);
+
+	return result;
+}
+
+void
+StoreRemove(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	LWLock	   *lock;
+
+	lock = LockPartition(hash);
+	pg_atomic_fetch_add_u64(CounterOf(partition, hash), 1);
+	RemoveEntry(partition, HashBits(hash));
+	LWLockRelease(lock);
+}
+
+void
+StoreGetStats(StoreStats *stats)
+{
+	memset(stats, 0, sizeof(StoreStats));
+	stats->memory = store_layout.memory;
+	stats->partitions = store_layout.npartitions;
+
+	for (int i = 0; i < store_layout.npartitions; i++)
+	{
+		StorePartition *partition = PartitionAt(i);
+
+		LWLockAcquire(&partition_locks[i].lock, LW_SHARED);
+		for (int ring = 0; ring < RINGS; ring++)
+		{
+			stats->capacity += store_layout.ring_units[ring] * STORE_UNIT;
+			stats->used += partition->live[ring] * STORE_UNIT;
+			stats->max_items += store_layout.item_limit[ring];
+			stats->items += partition->items[ring];
+		}
+		stats->evictions += partition->evictions;
+		LWLockRelease(&partition_locks[i].lock);
+	}
+}
+
+/*
+ * Divide what is left of the memory.  *max_items is set to what the index
+ * will hold.
+ */
+static void
+ComputeLayout(StoreLayout *layout, Size memory, Size taken, uint64 *max_items)
+{
+	const double per_item = sizeof(StoreSlot) / INDEX_LOAD +
+		sizeof(uint16) * GHOSTS_PER_ITEM;
+	Size		size = StoreShmemSize(memory, taken);
+	Size		offset = sizeof(StorePartition);
+	Size		left;
+	uint32		ncounters = MAX_COUNTERS;
+	uint64		items;
+
+	memset(layout, 0, sizeof(StoreLayout));
+	layout->memory = memory;
+	layout->npartitions = StorePartitionLocks(memory);
+	layout->partition_mask = layout->npartitions - 1;
+	layout->stride = (size - CACHELINEALIGN(sizeof(StoreLayout))) /
+		layout->npartitions;
+	layout->stride -= layout->stride % PG_CACHE_LINE_SIZE;
+
+	layout->counters_offset = offset;
+	while (ncounters > MIN_COUNTERS &&
+		   ncounters * sizeof(uint64) > layout->stride / 128)
+		ncounters /= 2;
+	layout->counter_mask = ncounters - 1;
+	offset += ncounters * sizeof(uint64);
+	left = layout->stride - offset;
+
+	items = (uint64) (left / (AVERAGE_ENTRY + per_item));
+	if (itemcache_max_items > 0)
+	{
+		items = itemcache_max_items / layout->npartitions;
+		items = Min(items, (uint64) (left / (2 * per_item)));
+	}
+	items = Max(items, 2);
+	layout->item_limit[RING_SMALL] = Max(items / 10, 1);
+	layout->item_limit[RING_MAIN] = items - layout->item_limit[RING_SMALL];
+	*max_items = (itemcache_max_items / layout->npartitions == items) ?
+		itemcache_max_items : items * layout->npartitions;
+
+	layout->buckets_offset = offset;
+	layout->nbuckets = (uint32) (items / (INDEX_LOAD * BUCKET_SLOTS)) + 1;
+	offset += layout->nbuckets * sizeof(StoreBucket);
+
+	layout->ghosts_offset = offset;
+	layout->nghosts = (uint32) (items * GHOSTS_PER_ITEM / GHOST_WAYS) + 1;
+	offset += layout->nghosts * sizeof(StoreGhosts);
+	left = layout->stride - offset;
+
+	for (int ring = 0; ring < RINGS; ring++)
+	{
+		Size		bytes = ring == RING_SMALL ? left / 10 : layout->stride - offset;
+		uint64		units = bytes / 64 * (64 / STORE_UNIT);
+
+		layout->ring_offset[ring] = offset;
+		layout->ring_units[ring] = units;
+		layout->ring_mask[ring] = pg_nextpower2_64(units) - 1;
+		offset += units * STORE_UNIT;
+	}
+	layout->entry_limit[RING_SMALL] = layout->ring_units[RING_SMALL] / 4;
+	layout->entry_limit[RING_MAIN] =
+		Min(layout->ring_units[RING_MAIN] / 4, UnitsForPayload(STORE_MAX_SIZE));
+}
+
+static LWLock *
+LockPartition(uint64 hash)
+{
+	LWLock	   *lock = &partition_locks[PartitionNumber(hash)].lock;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	return lock;
+}
+
+/*
+ * Put in an entry in place of whatever the hash has.  Under the lock; the
+ * caller has made sure that the entry is not too large.  With "if_room",
+ * *again is set when another try, after others had the lock, may go further.
+ */
+static StoreResult
+PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
+		 const void *payload, bool committed, bool if_room, bool *again)
+{
+	uint64		units = EntryUnits(header);
+	int			old_ring = RINGS;
+	int			freq = 0;
+	uint64		word;
+	uint64		position;
+	int			ring;
+	StoreEntry *entry;
+	StoreSlot  *slot;
+
+	slot = IndexFind(partition, bits, &entry);
+	if (slot != NULL)
+	{
+		word = pg_atomic_read_u64(slot);
+		if (committed &&
+			EntryIsSame(entry, (word & SLOT_COMMITTED) != 0, header, payload))
+		{
+			pg_atomic_fetch_or_u64(slot, SLOT_COMMITTED);
+			return STORE_DONE;
+		}
+		if (EpochIsCurrent(entry->epoch))
+		{
+			old_ring = SlotRing(word);
+			freq = SlotFreq(word);
+		}
+		DropEntry(partition, slot, entry, false);
+	}
+
+	ring = if_room ? RingWithRoom(partition, units, again) :
+		RingForPut(partition, bits, units, old_ring != RINGS);
+	if (ring == RINGS)
+		return STORE_FULL;
+
+	slot = IndexMakeSlot(partition, bits);
+	if (slot == NULL)
+	{
+		StoreEntry *victim;
+
+		if (if_room)
+			return STORE_FULL;
+		slot = IndexVictim(partition, bits);
+		victim = EntryAt(partition, SlotRing(pg_atomic_read_u64(slot)),
+						 SlotPosition(pg_atomic_read_u64(slot)));
+		DropEntry(partition, slot, victim, true);
+	}
+
+	entry = RingAppend(partition, ring, units, &position);
+	*entry = *header;
+	memcpy(EntryPayload(entry), payload, EntryPayloadSize(header));
+	AddEntry(partition, ring, entry);
+	pg_write_barrier();
+
+	if (old_ring == RING_MAIN && ring == RING_SMALL)
+		freq = Max(freq, FREQ_TO_PROMOTE);
+	word = MakeSlot(TagOf(bits), ring, position) | freq * SLOT_FREQ_ONE |
+		(committed ? SLOT_COMMITTED : 0);
+	pg_atomic_write_u64(slot, word);
+	return STORE_DONE;
+}
+
+/*
+ * Where an entry goes, and room for it there, at the cost of others.  What the
+ * ghost table knows goes to main, replacements and newcomers to the small ring;
+ * but while main has space, or garbage for a good part of it, newcomers go
+ * there.
+ */
+static int
+RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
+{
+	uint64		size = store_layout.ring_units[RING_MAIN];
+	bool		wanted = GhostTake(partition, bits);
+	bool		main_free;
+	int			budget = MOVES_PER_PUT;
+	int			ring = RING_SMALL;
+
+	/*
+	 * What a large entry leaves when it is evicted is no sign of a ring that
+	 * is not full yet: hence the margin.
+	 */
+	main_free = RingFits(partition, RING_MAIN, units + size / 256);
+	if (!main_free)
+	{
+		if (SweepIsDue(partition))
+			Sweep(partition, SWEEP_PER_PUT);
+		main_free = MainHasSpace(partition, units);
+	}
+
+	if (units > store_layout.entry_limit[RING_SMALL] || wanted ||
+		(main_free && !replaces))
+		ring = RING_MAIN;
+
+	if (ring == RING_MAIN && main_free &&
+		MakeRoom(partition, ring, units, ROOM_KEEP, &budget))
+		return ring;
+
+	budget = MOVES_PER_PUT;
+	MakeRoom(partition, ring, units, ROOM_EVICT, &budget);
+	return ring;
+}
+
+/*
+ * A ring with room that costs no live entry; RINGS if there is none, or if
+ * more must be done for it than one lock is good for (*again).
+ */
+static int
+RingWithRoom(StorePartition *partition, uint64 units, bool *again)
+{
+	for (int ring = RING_MAIN; ring >= RING_SMALL; ring--)
+	{
+		uint64		size = store_layout.ring_units[ring];
+		int			budget;
+
+		if (units > store_layout.entry_limit[ring])
+			continue;
+
+		/* garbage at the tail costs nothing */
+		budget = 0;
+		if (MakeRoom(partition, ring, units, ROOM_KEEP, &budget))
+			return ring;
+
+		budget = MOVES_PER_PUT;
+		if (partition->live[ring] + units <= size - size / 32 &&
+			partition->items[ring] < store_layout.item_limit[ring])
+		{
+			if (MakeRoom(partition, ring, units, ROOM_KEEP, &budget))
+				return ring;
+			*again = true;
+			return RINGS;
+		}
+	}
+
+	if (SweepIsDue(partition))
+	{
+		Sweep(partition, SWEEP_PER_ROUND);
+		*again = true;
+	}
+	return RINGS;
+}
+
+/*
+ * Is an entry what a fill would make of it?  The same version may have been
+ * stamped, meanwhile, by an older xid (it was frozen): what is known to have
+ * committed need not change for that.
+ */
+static bool
+EntryIsSame(const StoreEntry *entry, bool committed, const StoreEntry *header,
+			const void *payload)
+{
+	return entry->hash_size == header->hash_size &&
+		entry->epoch == header->epoch &&
+		(entry->xid == header->xid || committed) &&
+		memcmp(EntryPayload(entry), payload, EntryPayloadSize(header)) == 0;
+}
+
+static void
+RemoveEntry(StorePartition *partition, uint64 bits)
+{
+	StoreEntry *entry;
+	StoreSlot  *slot = IndexFind(partition, bits, &entry);
+
+	if (slot != NULL)
+		DropEntry(partition, slot, entry, false);
+}

@@ -1,0 +1,431 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_evict.c
+ *	  A partition's rings: appending to them, and what leaves them.
+ *
+ * Eviction is S3-FIFO (Yang et al., "FIFO queues are all you need for cache
+ * eviction", SOSP 2023).  What reaches the tail of the small ring moves to
+ * the main ring if it was used more than once, else it is evicted and leaves
+ * its fingerprint in the ghost table.  What reaches the tail of the main ring
+ * goes around again if it was used, which uses up one use, else it is
+ * evicted.
+ *
+ * Beyond the textbook there is garbage: an entry that was removed, replaced,
+ * or whose owner's epoch has moved stays in its ring until the tail passes
+ * it.  It is never moved, evicts nobody, and leaves no fingerprint.  While a
+ * ring has much of it, its live entries are moved to the head without regard
+ * to their use (ROOM_KEEP), which squeezes the garbage out.
+ *
+ * That has its price: where all but a quarter of a ring is live, three entries
+ * are moved for each that is replaced.  What is replaced once is likely to be
+ * replaced again, so replacements go to the small ring, whichever ring their
+ * predecessors were in.  There the next replacement finds them in time, mostly,
+ * and the tail finds garbage.  Those that come to the tail alive return to the
+ * main ring, if that is where they are from: they have been given the uses
+ * that takes.  So does all else that leaves the small ring while the main ring
+ * has space for it.
+ *
+ * Entries of dead epochs are still pointed to by slots, and count as live,
+ * until the tail or a sweep comes by.  The sweep begins when an epoch has
+ * moved (OwnerGarbageGeneration) and a writer finds no room, and goes on bit
+ * by bit, whenever a writer finds no room.
+ *
+ * Everything here is called under the partition's lock.  What readers need
+ * is done by AdvanceTail(), RingAppend()'s callers and IndexMove(): the tail
+ * first, then the bytes, then the slot, with write barriers in between.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "store/store_internal.h"
+
+static bool PopTail(StorePartition *partition, int ring, RoomPolicy policy,
+					int *budget);
+static void Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
+					 uint64 position, StoreSlot *slot, int freq);
+static void Promote(StorePartition *partition, StoreEntry *entry,
+					StoreSlot *slot, int *budget);
+static void AdvanceTail(StorePartition *partition, int ring, uint64 position);
+static uint64 NextPosition(int ring, uint64 position, uint64 units);
+static uint64 NextLap(int ring, uint64 position);
+static bool NextToSweep(StorePartition *partition);
+static StoreGhosts *GhostsOf(StorePartition *partition, uint64 bits);
+static void GhostAdd(StorePartition *partition, uint64 bits);
+static void SubtractAtMost(pg_atomic_uint64 *counter, uint64 n);
+
+/* Can an entry be appended as things are? */
+bool
+RingFits(StorePartition *partition, int ring, uint64 units)
+{
+	uint64		mask = store_layout.ring_mask[ring];
+	uint64		head = partition->head[ring];
+	uint64		tail = pg_atomic_read_u64(&partition->tail[ring]);
+
+	if (partition->items[ring] >= store_layout.item_limit[ring])
+		return false;
+
+	/* the free space is between head and tail, or else around the end */
+	if ((head & ~mask) != (tail & ~mask))
+		return (tail & mask) - (head & mask) >= units;
+	return store_layout.ring_units[ring] - (head & mask) >= units ||
+		(tail & mask) >= units;
+}
+
+/*
+ * Is there space for an entry in the main ring, if only the garbage were not
+ * where it is, and so much of it that it is worth looking for?
+ */
+bool
+MainHasSpace(StorePartition *partition, uint64 units)
+{
+	uint64		size = store_layout.ring_units[RING_MAIN];
+
+	return partition->live[RING_MAIN] + units <= size - size / 16 &&
+		partition->items[RING_MAIN] < store_layout.item_limit[RING_MAIN];
+}
+
+/*
+ * Make an entry fit.  At most *budget live entries are moved; after that,
+ * ROOM_EVICT evicts whatever is at the tail, and ROOM_KEEP gives up (returns
+ * false).
+ */
+bool
+MakeRoom(StorePartition *partition, int ring, uint64 units,
+		 RoomPolicy policy, int *budget)
+{
+	Assert(units <= store_layout.entry_limit[ring]);
+
+	while (!RingFits(partition, ring, units))
+	{
+		if (!PopTail(partition, ring, policy, budget))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Take space at the head for an entry that fits.  The caller writes it, and
+ * makes a slot point to it after a write barrier.
+ */
+StoreEntry *
+RingAppend(StorePartition *partition, int ring, uint64 units, uint64 *position)
+{
+	uint64		head = partition->head[ring];
+	uint64		offset = head & store_layout.ring_mask[ring];
+
+	if (offset + units > store_layout.ring_units[ring])
+	{
+		EntryAt(partition, ring, head)->hash_size = 0;
+		head = NextLap(ring, head);
+	}
+	*position = head;
+	partition->head[ring] = NextPosition(ring, head, units);
+	return EntryAt(partition, ring, head);
+}
+
+/* Account for an entry that a slot has been made to point to. */
+void
+AddEntry(StorePartition *partition, int ring, StoreEntry *entry)
+{
+	Owner	   *owner = OwnerSlot(EpochOwner(entry->epoch));
+
+	partition->live[ring] += EntryUnits(entry);
+	partition->items[ring]++;
+	if (EpochIsCurrent(entry->epoch))
+	{
+		pg_atomic_fetch_add_u64(&owner->items, 1);
+		pg_atomic_fetch_add_u64(&owner->bytes, EntryUnits(entry) * STORE_UNIT);
+	}
+}
+
+/* Empty the slot of an entry, which makes the entry garbage. */
+void
+DropEntry(StorePartition *partition, StoreSlot *slot, StoreEntry *entry,
+		  bool evicted)
+{
+	Owner	   *owner = OwnerSlot(EpochOwner(entry->epoch));
+	uint64		word = pg_atomic_exchange_u64(slot, 0);
+	int			ring = SlotRing(word);
+
+	partition->live[ring] -= EntryUnits(entry);
+	partition->items[ring]--;
+	if (evicted)
+		partition->evictions++;
+	if (EpochIsCurrent(entry->epoch))
+	{
+		SubtractAtMost(&owner->items, 1);
+		SubtractAtMost(&owner->bytes, EntryUnits(entry) * STORE_UNIT);
+		if (evicted)
+			pg_atomic_fetch_add_u64(&owner->evictions, 1);
+	}
+}
+
+/* Are there entries of dead epochs that count as live? */
+bool
+SweepIsDue(StorePartition *partition)
+{
+	return partition->sweep_ring < RINGS ||
+		partition->swept != OwnerGarbageGeneration();
+}
+
+/* Look at "budget" more entries, and drop those of dead epochs. */
+void
+Sweep(StorePartition *partition, int budget)
+{
+	if (partition->sweep_ring == RINGS)
+	{
+		/* epochs that move from now on are for the next sweep */
+		partition->swept = OwnerGarbageGeneration();
+		pg_read_barrier();
+		partition->sweep_ring = RING_SMALL;
+		partition->sweep_from = 0;
+		partition->sweep_to = partition->head[RING_SMALL];
+	}
+
+	while (budget-- > 0 && NextToSweep(partition))
+	{
+		int			ring = partition->sweep_ring;
+		uint64		position = partition->sweep_from;
+		StoreEntry *entry = EntryAt(partition, ring, position);
+		StoreSlot  *slot;
+
+		if (EntryUnits(entry) == 0)
+		{
+			partition->sweep_from = NextLap(ring, position);
+			continue;
+		}
+		partition->sweep_from = NextPosition(ring, position, EntryUnits(entry));
+
+		if (EpochIsCurrent(entry->epoch))
+			continue;
+		slot = IndexFindEntry(partition, EntryHash(entry), ring, position);
+		if (slot != NULL)
+			DropEntry(partition, slot, entry, false);
+	}
+}
+
+/* Is the hash's fingerprint in the ghost table?  If it is, it is taken out. */
+bool
+GhostTake(StorePartition *partition, uint64 bits)
+{
+	StoreGhosts *ghosts = GhostsOf(partition, bits);
+	uint16		tag = (uint16) TagOf(bits);
+	uint64		ways;
+
+	/* as many fingerprints count as the main ring has items */
+	ways = (partition->items[RING_MAIN] + store_layout.nghosts - 1) /
+		store_layout.nghosts;
+	ways = Min(ways, GHOST_WAYS);
+
+	for (int i = 0; i < (int) ways; i++)
+	{
+		if (ghosts->tags[i] == tag)
+		{
+			memmove(&ghosts->tags[i], &ghosts->tags[i + 1],
+					(GHOST_WAYS - 1 - i) * sizeof(uint16));
+			ghosts->tags[GHOST_WAYS - 1] = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Free the space of the oldest entry in a ring, be it garbage, by moving it,
+ * or by evicting it.  False if it may be neither moved nor evicted.
+ */
+static bool
+PopTail(StorePartition *partition, int ring, RoomPolicy policy, int *budget)
+{
+	uint64		position = pg_atomic_read_u64(&partition->tail[ring]);
+	StoreEntry *entry = EntryAt(partition, ring, position);
+	StoreSlot  *slot;
+	uint64		next;
+	int			freq;
+
+	if (position == partition->head[ring])
+	{
+		/* empty, but the rest up to the end is too short: begin a new lap */
+		partition->head[ring] = NextLap(ring, position);
+		AdvanceTail(partition, ring, partition->head[ring]);
+		return true;
+	}
+	if (EntryUnits(entry) == 0)
+	{
+		AdvanceTail(partition, ring, NextLap(ring, position));
+		return true;
+	}
+
+	next = NextPosition(ring, position, EntryUnits(entry));
+	slot = IndexFindEntry(partition, EntryHash(entry), ring, position);
+	if (slot != NULL && !EpochIsCurrent(entry->epoch))
+	{
+		DropEntry(partition, slot, entry, false);
+		slot = NULL;
+	}
+	if (slot == NULL)
+	{
+		AdvanceTail(partition, ring, next);
+		return true;
+	}
+
+	freq = SlotFreq(pg_atomic_read_u64(slot));
+	if (policy == ROOM_KEEP)
+	{
+		if (*budget <= 0)
+			return false;
+		(*budget)--;
+		Reinsert(partition, ring, entry, position, slot, freq);
+		return true;
+	}
+
+	if (*budget > 0)
+	{
+		if (ring == RING_MAIN && freq > 0)
+		{
+			(*budget)--;
+			Reinsert(partition, ring, entry, position, slot, freq - 1);
+			return true;
+		}
+		if (ring == RING_SMALL &&
+			(freq >= FREQ_TO_PROMOTE || MainHasSpace(partition, EntryUnits(entry))))
+		{
+			(*budget)--;
+			Promote(partition, entry, slot, budget);
+			AdvanceTail(partition, ring, next);
+			return true;
+		}
+	}
+
+	if (ring == RING_SMALL)
+		GhostAdd(partition, EntryHash(entry));
+	DropEntry(partition, slot, entry, true);
+	AdvanceTail(partition, ring, next);
+	return true;
+}
+
+/*
+ * Move the entry at the tail of a ring to its head.  There is always room,
+ * since its own space is free once the tail has passed it, but the two places
+ * may overlap.  Between the two steps readers find the slot pointing below
+ * the tail, and miss.
+ */
+static void
+Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
+		 uint64 position, StoreSlot *slot, int freq)
+{
+	uint64		units = EntryUnits(entry);
+	uint64		to_position;
+	StoreEntry *to;
+
+	AdvanceTail(partition, ring, NextPosition(ring, position, units));
+	to = RingAppend(partition, ring, units, &to_position);
+	memmove(to, entry, units * STORE_UNIT);
+	pg_write_barrier();
+	IndexMove(slot, ring, to_position, freq);
+}
+
+/* Move the entry at the tail of the small ring to the head of the main ring. */
+static void
+Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
+		int *budget)
+{
+	uint64		units = EntryUnits(entry);
+	uint64		position;
+	StoreEntry *to;
+
+	if (!MainHasSpace(partition, units) ||
+		!MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, budget))
+		MakeRoom(partition, RING_MAIN, units, ROOM_EVICT, budget);
+
+	to = RingAppend(partition, RING_MAIN, units, &position);
+	memcpy(to, entry, units * STORE_UNIT);
+	pg_write_barrier();
+	IndexMove(slot, RING_MAIN, position, 0);
+
+	partition->live[RING_SMALL] -= units;
+	partition->items[RING_SMALL]--;
+	partition->live[RING_MAIN] += units;
+	partition->items[RING_MAIN]++;
+}
+
+/*
+ * Let go of what is before "position".  Readers that have seen a byte written
+ * there afterwards will see the tail beyond it: hence the barrier.
+ */
+static void
+AdvanceTail(StorePartition *partition, int ring, uint64 position)
+{
+	pg_atomic_write_u64(&partition->tail[ring], position);
+	pg_write_barrier();
+}
+
+/* The position after an entry; never that of the ring's end. */
+static uint64
+NextPosition(int ring, uint64 position, uint64 units)
+{
+	if ((position & store_layout.ring_mask[ring]) + units ==
+		store_layout.ring_units[ring])
+		return NextLap(ring, position);
+	return position + units;
+}
+
+/* Where the ring begins again. */
+static uint64
+NextLap(int ring, uint64 position)
+{
+	return (position | store_layout.ring_mask[ring]) + 1;
+}
+
+/* Bring the sweep to its next entry; false, and over with it, if none is left. */
+static bool
+NextToSweep(StorePartition *partition)
+{
+	while (partition->sweep_ring < RINGS)
+	{
+		int			ring = partition->sweep_ring;
+		uint64		tail = pg_atomic_read_u64(&partition->tail[ring]);
+
+		/* what was evicted meanwhile needs no sweeping */
+		partition->sweep_from = Max(partition->sweep_from, tail);
+		if (partition->sweep_from < partition->sweep_to)
+			return true;
+
+		partition->sweep_ring = ++ring;
+		if (ring < RINGS)
+		{
+			partition->sweep_from = 0;
+			partition->sweep_to = partition->head[ring];
+		}
+	}
+	return false;
+}
+
+static StoreGhosts *
+GhostsOf(StorePartition *partition, uint64 bits)
+{
+	return (StoreGhosts *) ((char *) partition + store_layout.ghosts_offset) +
+		((bits * store_layout.nghosts) >> ENTRY_HASH_BITS);
+}
+
+static void
+GhostAdd(StorePartition *partition, uint64 bits)
+{
+	StoreGhosts *ghosts = GhostsOf(partition, bits);
+
+	memmove(&ghosts->tags[1], &ghosts->tags[0],
+			(GHOST_WAYS - 1) * sizeof(uint16));
+	ghosts->tags[0] = (uint16) TagOf(bits);
+}
+
+/* The counts of owners were zeroed if the epoch moved; don't go below that. */
+static void
+SubtractAtMost(pg_atomic_uint64 *counter, uint64 n)
+{
+	uint64		value = pg_atomic_read_u64(counter);
+
+	while (!pg_atomic_compare_exchange_u64(counter, &value,
+										   value > n ? value - n : 0))
+		;
+}

@@ -1,0 +1,314 @@
+/*-------------------------------------------------------------------------
+ *
+ * item.c
+ *	  What an item looks like: the image of its row, and its key.
+ *
+ * Pure functions of bytes: nothing here looks at catalogs, the store or the
+ * transaction.  See item.h for the two images.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "common/hashfn.h"
+#include "store/store.h"
+#include "table/item.h"
+#include "utils/memutils.h"
+
+static HeapTupleHeader FormFlatImage(const ItemShape *shape, HeapTuple tuple,
+									 Datum *values, bool *isnull, Size limit);
+static bool NeedsFlattening(const ItemShape *shape, const Datum *values,
+							const bool *isnull, Size *rawsize);
+static HeapTupleHeader CopyImage(const ItemShape *shape, HeapTuple tuple,
+								 ItemPointer tid, Size limit);
+static bool ImageEquals(const KeyColumn *column, Datum a, Datum b);
+
+/*
+ * Most rows are copied as they are.  A row needs more if it is shorter than
+ * its table is wide (columns were added with a default that the heap has not
+ * been told of), or has a value out of line (be it in a dropped column) or
+ * compressed.
+ */
+HeapTupleHeader
+ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
+{
+	Datum		values[MaxHeapAttributeNumber];
+	bool		isnull[MaxHeapAttributeNumber];
+	Size		rawsize;
+	bool		complete;
+
+	complete = HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
+		!HeapTupleHasExternal(tuple);
+	if (complete && (!shape->has_varlena || !HeapTupleHasVarWidth(tuple)))
+		return CopyImage(shape, tuple, &tuple->t_self, limit);
+
+	heap_deform_tuple(tuple, shape->tupdesc, values, isnull);
+	if (!NeedsFlattening(shape, values, isnull, &rawsize) && complete)
+		return CopyImage(shape, tuple, &tuple->t_self, limit);
+
+	if (rawsize > limit)
+		return NULL;
+	return FormFlatImage(shape, tuple, values, isnull, limit);
+}
+
+/*
+ * Is any value out of line or compressed?  *rawsize is set to what these
+ * values take when they are not.
+ */
+static bool
+NeedsFlattening(const ItemShape *shape, const Datum *values,
+				const bool *isnull, Size *rawsize)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	bool		result = false;
+
+	*rawsize = 0;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (isnull[i] || att->attlen != -1 || att->attisdropped)
+			continue;
+		if (VARATT_IS_EXTERNAL(DatumGetPointer(values[i])) ||
+			VARATT_IS_COMPRESSED(DatumGetPointer(values[i])))
+		{
+			*rawsize += toast_raw_datum_size(values[i]);
+			result = true;
+		}
+	}
+	return result;
+}
+
+static HeapTupleHeader
+FormFlatImage(const ItemShape *shape, HeapTuple tuple,
+			  Datum *values, bool *isnull, Size limit)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	Pointer		detoasted[MaxHeapAttributeNumber];
+	int			ndetoasted = 0;
+	HeapTuple	flat;
+	HeapTupleHeader image;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (att->attisdropped)
+			isnull[i] = true;
+		if (!isnull[i] && att->attlen == -1)
+		{
+			Pointer		value = (Pointer) PG_DETOAST_DATUM_PACKED(values[i]);
+
+			if (value != DatumGetPointer(values[i]))
+				detoasted[ndetoasted++] = value;
+			values[i] = PointerGetDatum(value);
+		}
+	}
+	flat = heap_form_tuple(tupdesc, values, isnull);
+	image = CopyImage(shape, flat, &tuple->t_self, limit);
+	heap_freetuple(flat);
+	while (ndetoasted > 0)
+		pfree(detoasted[--ndetoasted]);
+	return image;
+}
+
+static HeapTupleHeader
+CopyImage(const ItemShape *shape, HeapTuple tuple, ItemPointer tid, Size limit)
+{
+	Size		size = TYPEALIGN(STORE_ALIGN, tuple->t_len);
+	HeapTupleHeader image;
+
+	if (size > limit || !AllocSizeIsValid(size))
+		return NULL;
+	image = (HeapTupleHeader) palloc(size);
+	memcpy(image, tuple->t_data, tuple->t_len);
+	memset((char *) image + tuple->t_len, 0, size - tuple->t_len);
+
+	HeapTupleHeaderSetDatumLength(image, tuple->t_len);
+	HeapTupleHeaderSetTypeId(image, shape->rowtype);
+	HeapTupleHeaderSetTypMod(image, -1);
+	image->t_ctid = *tid;
+	image->t_infomask &= ~HEAP_XACT_MASK;
+	image->t_infomask2 &= ~HEAP2_XACT_MASK;
+	return image;
+}
+
+void
+ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+		bool		isnull;
+
+		key[i] = heap_getattr(tuple, column->attno, shape->tupdesc, &isnull);
+		Assert(!isnull);
+		if (column->typlen == -1)
+			key[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(key[i]));
+	}
+}
+
+/* The bytes of a pass-by-reference datum. */
+static inline const unsigned char *
+ByrefImage(const KeyColumn *column, Datum value, int *len)
+{
+	if (column->typlen == -1)
+	{
+		*len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+		return (const unsigned char *) VARDATA_ANY(DatumGetPointer(value));
+	}
+	*len = column->typlen == -2 ?
+		strlen(DatumGetCString(value)) + 1 : column->typlen;
+	return (const unsigned char *) DatumGetPointer(value);
+}
+
+uint64
+KeyHashGeneral(const ItemShape *shape, uint64 seed, const Datum *key)
+{
+	uint64		hash = seed;
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+
+		if (column->typbyval)
+			hash = MixHash(hash + ByvalImage(column, key[i]));
+		else
+		{
+			int			len;
+			const unsigned char *bytes = ByrefImage(column, key[i], &len);
+
+			hash = MixHash(hash_bytes_extended(bytes, len, hash));
+		}
+	}
+	return hash;
+}
+
+static inline bool
+ImageEquals(const KeyColumn *column, Datum a, Datum b)
+{
+	const unsigned char *abytes;
+	const unsigned char *bbytes;
+	int			alen;
+	int			blen;
+
+	if (column->typbyval)
+		return ByvalImage(column, a) == ByvalImage(column, b);
+
+	abytes = ByrefImage(column, a, &alen);
+	bbytes = ByrefImage(column, b, &blen);
+	return alen == blen && memcmp(abytes, bbytes, alen) == 0;
+}
+
+bool
+KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
+{
+	KeyColumn  *key = &shape->keys[column];
+
+	return DatumGetBool(FunctionCall2Coll(&key->eqproc, key->collation, a, b));
+}
+
+bool
+ColumnsHaveKeyGeneral(const ItemShape *shape, const Datum *values,
+					  const bool *isnull, const Datum *key)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+
+		if (isnull[column->attno - 1] ||
+			!ImageEquals(column, values[column->attno - 1], key[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * As heap_deform_tuple(), but never looks at a byte that is not there.  (The
+ * image is whole, so it needs no more care than that: its values are neither
+ * out of line nor compressed.)
+ */
+Size
+FormColumns(const ItemShape *shape, HeapTupleHeader image, Size size,
+			int natts, Datum *values, bool *isnull)
+{
+	TupleDesc	tupdesc = shape->tupdesc;
+	int			nstored = Min(HeapTupleHeaderGetNatts(image), natts);
+	bool		hasnull = (image->t_infomask & HEAP_HASNULL) != 0;
+	char	   *data = (char *) image;
+	Size		off = image->t_hoff;
+
+	if (off > size)
+		return 0;
+	for (int i = 0; i < nstored; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		isnull[i] = hasnull && att_isnull(i, image->t_bits);
+		if (isnull[i])
+		{
+			values[i] = (Datum) 0;
+			continue;
+		}
+		if (att->attlen > 0)
+		{
+			off = att_align_nominal(off, att->attalign);
+			if (off + att->attlen > size)
+				return 0;
+			values[i] = fetchatt(att, data + off);
+			off += att->attlen;
+			continue;
+		}
+
+		/* the length comes first, or the end is marked */
+		if (off >= size)
+			return 0;
+		off = att_align_pointer(off, att->attalign, att->attlen, data + off);
+		if (att->attlen == -1)
+		{
+			if (off >= size ||
+				(!VARATT_IS_1B(data + off) && off + VARHDRSZ > size))
+				return 0;
+		}
+		else if (off >= size || memchr(data + off, '\0', size - off) == NULL)
+			return 0;
+		values[i] = PointerGetDatum(data + off);
+		off = att_addlength_pointer(off, att->attlen, data + off);
+		if (off > size)
+			return 0;
+	}
+
+	/* columns added since, which the row does not have */
+	for (int i = nstored; i < natts; i++)
+		values[i] = getmissingattr(tupdesc, i + 1, &isnull[i]);
+	return off;
+}
+
+bool
+ImageHasKey(const ItemShape *shape, HeapTupleHeader image, const Datum *key)
+{
+	HeapTupleData tuple;
+
+	/* the usual case: a bigint or the like in the first column */
+	if (shape->nkeys == 1 && shape->keys[0].attno == 1 &&
+		shape->keys[0].typbyval && shape->keys[0].typlen == sizeof(Datum))
+		return *(Datum *) ((char *) image + image->t_hoff) == key[0];
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(image);
+	tuple.t_data = image;
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		bool		isnull;
+		Datum		value;
+
+		value = heap_getattr(&tuple, shape->keys[i].attno, shape->tupdesc,
+							 &isnull);
+		if (isnull || !ImageEquals(&shape->keys[i], value, key[i]))
+			return false;
+	}
+	return true;
+}

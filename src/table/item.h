@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * item.h
+ *	  What an item looks like: the image of its row, and its key.
+ *
+ * An image is a row as a composite datum (HeapTupleHeader with datum length
+ * and row type in place of the transaction fields), with nothing out of line
+ * and nothing compressed, padded with zeroes to STORE_ALIGN; its t_ctid is
+ * the row's own TID.
+ *
+ * The image of a key is the bytes of its columns as the row has them,
+ * detoasted, without varlena headers.  Two keys that are equal but not
+ * bytewise so (1.0 and 1.00) have different images, and are different keys
+ * as far as the store is concerned.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_ITEM_H
+#define ITEMCACHE_ITEM_H
+
+#include "access/htup_details.h"
+#include "store/store.h"
+#include "table/shape.h"
+
+/*
+ * Image of "tuple", allocated in the current memory context, or NULL if it
+ * would take more than "limit" bytes.  May read TOAST: needs a snapshot, and
+ * no buffer lock may be held.
+ */
+extern HeapTupleHeader ItemImage(const ItemShape *shape, HeapTuple tuple,
+								 Size limit);
+
+/* Bytes of an image in the store: its datum length, padded. */
+#define ItemImageSize(image) \
+	TYPEALIGN(STORE_ALIGN, HeapTupleHeaderGetDatumLength(image))
+
+/*
+ * Fetch the key columns of a tuple or an image.  By-reference values point
+ * into it; toasted ones are detoasted into the current memory context.
+ */
+extern void ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key);
+
+/* The finalizer of MurmurHash3: a bijection, so short keys do not collide. */
+static inline uint64
+MixHash(uint64 hash)
+{
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xff51afd7ed558ccd);
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	hash ^= hash >> 33;
+	return hash;
+}
+
+/*
+ * The bytes of a pass-by-value datum that count.  A fetched value and a
+ * computed one may differ above them (a large OID, say, is sign-extended by
+ * one and not by the other).
+ */
+static inline uint64
+ByvalImage(const KeyColumn *column, Datum value)
+{
+	if (column->typlen == sizeof(Datum))
+		return (uint64) value;
+	switch (column->typlen)
+	{
+		case 1:
+			return (uint8) value;
+		case 2:
+			return (uint16) value;
+		default:
+			return (uint32) value;
+	}
+}
+
+/* What the hashes of a relation's keys begin with; it has this owner's key. */
+static inline uint64
+KeyHashSeed(uint64 ownerkey)
+{
+	return MixHash(ownerkey + UINT64CONST(0x9e3779b97f4a7c15));
+}
+
+/*
+ * Hash of a key's image.  One number is the usual case, here and below, and
+ * is in the way of every lookup.
+ */
+extern uint64 KeyHashGeneral(const ItemShape *shape, uint64 seed,
+							 const Datum *key);
+
+static inline uint64
+KeyHash(const ItemShape *shape, uint64 seed, const Datum *key)
+{
+	if (shape->nkeys == 1 && shape->keys[0].typbyval)
+		return MixHash(seed + ByvalImage(&shape->keys[0], key[0]));
+	return KeyHashGeneral(shape, seed, key);
+}
+
+/* Are two values of key column "column" equal to the key's own operator? */
+extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
+
+/* Is "key" bytewise the key of this image (of "shape")? */
+extern bool ImageHasKey(const ItemShape *shape, HeapTupleHeader image,
+						const Datum *key);
+
+/*
+ * Form the first "natts" columns of an image (of "shape") of which the first
+ * "size" bytes are at hand, its header included: values point into it.  Returns
+ * how many bytes that took, or 0 if it takes more.
+ */
+extern Size FormColumns(const ItemShape *shape, HeapTupleHeader image, Size size,
+						int natts, Datum *values, bool *isnull);
+
+/* Is "key" bytewise the key of these columns, up to the key's last? */
+extern bool ColumnsHaveKeyGeneral(const ItemShape *shape, const Datum *values,
+								  const bool *isnull, const Datum *key);
+
+static inline bool
+ColumnsHaveKey(const ItemShape *shape, const Datum *values, const bool *isnull,
+			   const Datum *key)
+{
+	const KeyColumn *column = &shape->keys[0];
+
+	if (shape->nkeys == 1 && column->typbyval)
+		return !isnull[column->attno - 1] &&
+			ByvalImage(column, values[column->attno - 1]) ==
+			ByvalImage(column, key[0]);
+	return ColumnsHaveKeyGeneral(shape, values, isnull, key);
+}
+
+#endif							/* ITEMCACHE_ITEM_H */

@@ -1,0 +1,202 @@
+/*-------------------------------------------------------------------------
+ *
+ * shape.c
+ *	  The shape of a relation's rows: its columns, and those of its key.
+ *
+ * Shapes are made from the relcache and the catalogs, with the relation
+ * locked; relation.c decides when, and keeps them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/nbtree.h"
+#include "access/stratnum.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_opclass.h"
+#include "table/shape.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static bool DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i);
+
+/*
+ * The primary key, whatever its condition.  RelationGetPrimaryKeyIndex() is
+ * not used since the majors differ in what they leave out.
+ */
+void
+FindPrimaryKey(Relation rel, PrimaryKey *pk)
+{
+	List	   *indexes;
+	ListCell   *lc;
+
+	memset(pk, 0, sizeof(PrimaryKey));
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple;
+		Form_pg_index form;
+
+		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		if (form->indisprimary)
+		{
+			oidvector  *vector;
+			bool		isnull;
+
+			pk->index = form->indexrelid;
+			pk->valid = form->indisvalid && form->indisready;
+			pk->immediate = form->indimmediate;
+			if (form->indcheckxmin)
+				pk->checkxmin = HeapTupleHeaderGetXmin(tuple->t_data);
+			pk->nkeys = form->indnkeyatts;
+			for (int i = 0; i < pk->nkeys; i++)
+				pk->attnos[i] = form->indkey.values[i];
+			vector = (oidvector *)
+				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+												Anum_pg_index_indclass, &isnull));
+			memcpy(pk->opclasses, vector->values, pk->nkeys * sizeof(Oid));
+			vector = (oidvector *)
+				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+												Anum_pg_index_indcollation, &isnull));
+			memcpy(pk->collations, vector->values, pk->nkeys * sizeof(Oid));
+		}
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+}
+
+ItemShape *
+MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
+{
+	MemoryContext context;
+	MemoryContext oldcontext;
+	ItemShape  *shape;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache shape",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	shape = palloc0(offsetof(ItemShape, keys) + pk->nkeys * sizeof(KeyColumn));
+	shape->context = context;
+	shape->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	shape->rowtype = rel->rd_rel->reltype;
+	shape->identity = -1;
+
+	for (int i = 0; i < shape->tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, i);
+
+		if (att->attlen == -1)
+			shape->has_varlena = true;
+		if (AttributeIsVirtual(att))
+			shape->has_virtual = true;
+		if (shape->identity < 0 && !att->attisdropped &&
+			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			shape->identity = i;
+	}
+
+	*usable = OidIsValid(pk->index);
+	shape->nkeys = pk->nkeys;
+	for (int i = 0; i < pk->nkeys && *usable; i++)
+		*usable = DescribeKeyColumn(shape, pk, i);
+	MemoryContextSwitchTo(oldcontext);
+	return shape;
+}
+
+static bool
+DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
+{
+	KeyColumn  *column = &shape->keys[i];
+	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, pk->attnos[i] - 1);
+	HeapTuple	tuple;
+	Form_pg_opclass opclass;
+	Oid			cmpproc = InvalidOid;
+	Oid			inproc;
+
+	column->attno = pk->attnos[i];
+	column->typid = att->atttypid;
+	column->typmod = att->atttypmod;
+	column->basetypid = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
+	column->collation = pk->collations[i];
+	column->typlen = att->attlen;
+	column->typbyval = att->attbyval;
+
+	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(pk->opclasses[i]));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
+	column->opfamily = opclass->opcfamily;
+	if (opclass->opcmethod == BTREE_AM_OID)
+	{
+		column->eqop = get_opfamily_member(opclass->opcfamily,
+										   opclass->opcintype,
+										   opclass->opcintype,
+										   BTEqualStrategyNumber);
+		column->ltop = get_opfamily_member(opclass->opcfamily,
+										   opclass->opcintype,
+										   opclass->opcintype,
+										   BTLessStrategyNumber);
+		cmpproc = get_opfamily_proc(opclass->opcfamily, opclass->opcintype,
+									opclass->opcintype, BTORDER_PROC);
+	}
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(column->eqop) || !OidIsValid(column->ltop) ||
+		!OidIsValid(cmpproc))
+		return false;
+	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
+	fmgr_info_cxt(cmpproc, &column->cmpproc, shape->context);
+	getTypeInputInfo(column->basetypid, &inproc, &column->typioparam);
+	fmgr_info_cxt(inproc, &column->inproc, shape->context);
+	return true;
+}
+
+bool
+ShapesEqual(const ItemShape *a, const ItemShape *b)
+{
+	if (a->rowtype != b->rowtype || a->nkeys != b->nkeys ||
+		!equalTupleDescs(a->tupdesc, b->tupdesc))
+		return false;
+	for (int i = 0; i < a->nkeys; i++)
+	{
+		if (a->keys[i].attno != b->keys[i].attno ||
+			a->keys[i].collation != b->keys[i].collation ||
+			a->keys[i].typmod != b->keys[i].typmod ||
+			a->keys[i].eqop != b->keys[i].eqop)
+			return false;
+	}
+	return true;
+}
+
+bool
+ShapesAlike(const ItemShape *a, const ItemShape *b)
+{
+	if (a->nkeys != b->nkeys || a->tupdesc->natts != b->tupdesc->natts)
+		return false;
+	for (int i = 0; i < a->nkeys; i++)
+	{
+		if (a->keys[i].attno != b->keys[i].attno ||
+			a->keys[i].collation != b->keys[i].collation ||
+			a->keys[i].eqop != b->keys[i].eqop)
+			return false;
+	}
+	for (int i = 0; i < a->tupdesc->natts; i++)
+	{
+		Form_pg_attribute x = TupleDescAttr(a->tupdesc, i);
+		Form_pg_attribute y = TupleDescAttr(b->tupdesc, i);
+
+		if (x->attisdropped != y->attisdropped || x->atttypid != y->atttypid)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,238 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  How we learn of row changes: the trigger, and a short way for it.
+ *
+ * The trigger is AFTER ROW: for each row the server queues an event, and at
+ * the end of the query reads both versions again and calls the function.  That
+ * costs more than all else we do for a row.  But before an event is queued,
+ * the trigger's WHEN condition is asked, with both versions at hand, so a
+ * condition that notes the change and then says "false" does all that the
+ * trigger would.  The trigger in the catalogs has no condition (README, "The
+ * trigger is the registration"); we put one into the copy of its description
+ * that the executor makes for each query.
+ *
+ *	- Wherever that copy is not made by ExecutorStart() (COPY, logical
+ *	  replication, partitions found while tuples are routed), the trigger fires
+ *	  as it would without this.  The two can be mixed: track.c takes events in
+ *	  any order.
+ *	- The condition is asked when the row has been changed, in the
+ *	  subtransaction that changed it, so a note is never older than the change
+ *	  it tells of.
+ *	- What is new is the tuple as it was given to the table, not yet
+ *	  compressed or put out of line; ItemImage() makes the same of both.
+ *
+ * May call: relation, track, store.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "store/store.h"
+#include "table/relation.h"
+#include "track/track.h"
+#include "track/trigger.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+/* What the condition of one table in one query knows. */
+struct RowCondition
+{
+	Relation	rel;
+	ItemRelation *relation;
+};
+
+/* OID of itemcache_track(), if known and no function has changed since. */
+static Oid	TriggerFunction = InvalidOid;
+
+static ExecutorStart_hook_type PreviousExecutorStartHook = NULL;
+
+PG_FUNCTION_INFO_V1(itemcache_track);
+
+static void StartExecutor(QueryDesc *queryDesc, int eflags);
+static void SetConditions(EState *estate, ResultRelInfo *rri);
+static ExprState *MakeCondition(EState *estate, Relation rel);
+static Datum NoteRowChange(ExprState *state, ExprContext *econtext,
+						   bool *isnull);
+static HeapTuple SlotTuple(TupleTableSlot *slot, HeapTuple tuple);
+static void FunctionsChanged(Datum arg, int cacheid, uint32 hashvalue);
+
+void
+TriggerInit(void)
+{
+	CacheRegisterSyscacheCallback(PROCOID, FunctionsChanged, (Datum) 0);
+	PreviousExecutorStartHook = ExecutorStart_hook;
+	ExecutorStart_hook = StartExecutor;
+}
+
+/*
+ * In any form but the one attach() makes, it does nothing (and the table is
+ * not served); it never stands in the way of a write.
+ */
+Datum
+itemcache_track(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerEvent event;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" can only be called as a trigger",
+						"itemcache.track"),
+				 errhint("Attach a table with itemcache.attach().")));
+
+	event = trigdata->tg_event;
+	if (TRIGGER_FIRED_FOR_ROW(event) && !TRIGGER_FIRED_AFTER(event))
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(event) ?
+							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
+	if (!TRIGGER_FIRED_FOR_ROW(event) || !StoreIsAttached())
+		return PointerGetDatum(NULL);
+
+	TriggerFunction = fcinfo->flinfo->fn_oid;
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+					   NULL, trigdata->tg_trigtuple);
+	else if (TRIGGER_FIRED_BY_UPDATE(event))
+		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+					   trigdata->tg_trigtuple, trigdata->tg_newtuple);
+	else
+		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+					   trigdata->tg_trigtuple, NULL);
+	return PointerGetDatum(NULL);
+}
+
+/*-------------------------------------------------------------------------
+ * The short way
+ *-------------------------------------------------------------------------
+ */
+
+static void
+StartExecutor(QueryDesc *queryDesc, int eflags)
+{
+	if (PreviousExecutorStartHook)
+		PreviousExecutorStartHook(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+
+	/* only a hook that does without the executor leaves no EState */
+	if (queryDesc->operation != CMD_SELECT && OidIsValid(TriggerFunction) &&
+		queryDesc->estate != NULL)
+	{
+		ListCell   *lc;
+
+		foreach(lc, queryDesc->estate->es_opened_result_relations)
+			SetConditions(queryDesc->estate, lfirst(lc));
+	}
+}
+
+/* Give our triggers on a table, in the form attach() makes, the condition. */
+static void
+SetConditions(EState *estate, ResultRelInfo *rri)
+{
+	TriggerDesc *trigdesc = rri->ri_TrigDesc;
+
+	if (trigdesc == NULL ||
+		rri->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION)
+		return;
+	for (int i = 0; i < trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &trigdesc->triggers[i];
+
+		if (trigger->tgfoid != TriggerFunction ||
+			trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
+			!TriggerHasOurForm(trigger))
+			continue;
+		trigger->tgqual = MemoryContextStrdup(estate->es_query_cxt, "");
+		rri->ri_TrigWhenExprs[i] = MakeCondition(estate, rri->ri_RelationDesc);
+	}
+}
+
+static ExprState *
+MakeCondition(EState *estate, Relation rel)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
+	RowCondition *condition = palloc(sizeof(RowCondition));
+	ExprState  *state = makeNode(ExprState);
+
+	condition->rel = rel;
+	condition->relation = ItemRelationOf(rel);
+	state->flags = EEO_FLAG_IS_QUAL;
+	state->evalfunc = NoteRowChange;
+	state->evalfunc_private = condition;
+	MemoryContextSwitchTo(oldcontext);
+	return state;
+}
+
+/* The server has put OLD into the inner slot and NEW into the outer one. */
+static Datum
+NoteRowChange(ExprState *state, ExprContext *econtext, bool *isnull)
+{
+	NoteVersions(state->evalfunc_private, econtext->ecxt_innertuple,
+				 econtext->ecxt_outertuple);
+	*isnull = false;
+	return BoolGetDatum(false);
+}
+
+RowCondition *
+OnlyRowCondition(const ResultRelInfo *rri)
+{
+	TriggerDesc *trigdesc = rri->ri_TrigDesc;
+	RowCondition *condition = NULL;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		ExprState  *state = rri->ri_TrigWhenExprs[i];
+
+		if (!TRIGGER_TYPE_MATCHES(trigdesc->triggers[i].tgtype,
+								  TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER,
+								  TRIGGER_TYPE_UPDATE))
+			continue;
+		if (state == NULL || state->evalfunc != NoteRowChange)
+			return NULL;
+		condition = state->evalfunc_private;
+	}
+	return condition;
+}
+
+void
+NoteVersions(RowCondition *condition, TupleTableSlot *old, TupleTableSlot *new)
+{
+	HeapTupleData oldtuple;
+	HeapTupleData newtuple;
+
+	if (!condition->relation->valid)
+		condition->relation = ItemRelationOf(condition->rel);
+	TrackRowChange(condition->relation, SlotTuple(old, &oldtuple),
+				   SlotTuple(new, &newtuple));
+}
+
+/*
+ * The slot of a routed tuple may have kept values only: then the tuple made
+ * of them, in the expression's short-lived memory, has no TID of its own.
+ */
+static HeapTuple
+SlotTuple(TupleTableSlot *slot, HeapTuple tuple)
+{
+	bool		copied;
+
+	if (slot == NULL)
+		return NULL;
+	*tuple = *ExecFetchSlotHeapTuple(slot, false, &copied);
+	tuple->t_self = slot->tts_tid;
+	return tuple;
+}
+
+static void
+FunctionsChanged(Datum arg, int cacheid, uint32 hashvalue)
+{
+	TriggerFunction = InvalidOid;
+}
