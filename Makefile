@@ -21,6 +21,7 @@ OBJS = \
 	src/lookup/lookup.o \
 	src/lookup/read.o \
 	src/lookup/visibility.o \
+	src/track/notes.o \
 	src/track/track.o \
 	src/track/trigger.o \
 	src/select/join_exec.o \
