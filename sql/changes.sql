@@ -1,4 +1,4 @@
--- Row changes told by the trigger's queue, by the executor's short way, and by both in one transaction.
+-- Row changes told by the trigger's queue, by the row condition, and by both in one transaction.
 
 CREATE SCHEMA changes;
 SET search_path = changes;
@@ -26,7 +26,7 @@ SELECT helper.fired($$UPDATE items SET n = 3 WHERE id <= 3$$) AS short_way;
 RESET session_replication_role;
 SELECT * FROM helper.check('items', 1, 12);
 
--- triggers of another form, or not ENABLE ALWAYS, are not given the short way
+-- triggers of another form, or not ENABLE ALWAYS, are not given the row condition
 CREATE TABLE others (id int PRIMARY KEY, v text);
 CREATE TRIGGER itemcache AFTER INSERT OR UPDATE OR DELETE ON others FOR EACH ROW EXECUTE FUNCTION itemcache.track();
 ALTER TABLE others ENABLE ALWAYS TRIGGER itemcache;

@@ -503,7 +503,7 @@ INSERT INTO items SELECT g, 'v' || g FROM generate_series(1, 10) g;
 
 --
 -- Triggers of the user's that write the same rows before ours hears of it (A1):
--- by the queue, as then events come out of order; changes.sql has the short way
+-- by the queue, as then events come out of order; changes.sql has the row condition
 --
 CREATE FUNCTION nested() RETURNS trigger LANGUAGE plpgsql AS
 $$

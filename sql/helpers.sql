@@ -87,7 +87,7 @@ $$;
 
 --
 -- Have the next statement fire our trigger by the server's queue: which function
--- it is, by which the executor's short way knows it, is forgotten whenever a
+-- it is, by which the row condition knows it, is forgotten whenever a
 -- function changes.
 --
 CREATE FUNCTION helper.by_queue() RETURNS void

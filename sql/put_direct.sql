@@ -1,4 +1,4 @@
--- The short way of a put: a row that the cache has is updated without a search
+-- The direct update of a put: a row that the cache has is updated without a search
 -- for it, with all that the statement does; where more has to be done, the
 -- statement does it.  searches() says how often the primary key was searched.
 

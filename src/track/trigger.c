@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * trigger.c
- *	  How we learn of row changes: the trigger, and a short way for it.
+ *	  How we learn of row changes: the trigger, and the row condition in its place.
  *
  * The trigger is AFTER ROW: for each row the server queues an event, and at
  * the end of the query reads both versions again and calls the function.  That
@@ -111,7 +111,7 @@ itemcache_track(PG_FUNCTION_ARGS)
 }
 
 /*-------------------------------------------------------------------------
- * The short way
+ * The row condition
  *-------------------------------------------------------------------------
  */
 

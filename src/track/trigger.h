@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * trigger.h
- *	  How we learn of row changes: the trigger, and a short way for it.
+ *	  How we learn of row changes: the trigger, and the row condition in its place.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,8 +17,8 @@ typedef struct RowCondition RowCondition;
 extern void TriggerInit(void);
 
 /*
- * For who updates rows of a statement's target by himself: our trigger's short
- * way, if the update of a row fires no other trigger; else NULL.
+ * For who updates rows of a statement's target by himself: our row
+ * condition, if the update of a row fires no other trigger; else NULL.
  */
 extern RowCondition *OnlyRowCondition(const ResultRelInfo *rri);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * write_direct.c
- *	  The short way of a put: the update of a row that the cache has, without
+ *	  The direct update of a put: the update of a row that the cache has, without
  *	  the search of the INSERT for a conflict.
  *
  * For a row that is there, INSERT ... ON CONFLICT DO UPDATE searches the

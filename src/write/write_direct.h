@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * write_direct.h
- *	  The short way of a put: the update of a row that the cache has, without
+ *	  The direct update of a put: the update of a row that the cache has, without
  *	  the search of the INSERT for a conflict.
  *
  *-------------------------------------------------------------------------

@@ -67,7 +67,7 @@ typedef struct RowSource
 	const HeapTupleHeader *items;
 	int			nitems;
 	int			next;
-	DirectUpdate *direct;		/* the short way, if rows may go it */
+	DirectUpdate *direct;		/* NULL if no row may be updated so */
 } RowSource;
 
 /* Which column, by its number, each parameter of a statement stands for. */
