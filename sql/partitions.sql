@@ -412,6 +412,17 @@ INSERT INTO invalid SELECT g, 'v' || g FROM generate_series(0, 19) g;
 SELECT code, message, detail, hint FROM helper.try('SELECT itemcache.attach(''parts.invalid'')');
 SELECT code, message FROM helper.try('SELECT itemcache.get(NULL::parts.invalid, 1)');
 
+-- attach() says what came of it, as the view does
+CREATE ACCESS METHOD parts_am TYPE TABLE HANDLER heap_tableam_handler;
+CREATE TABLE mixed (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES FROM (0) TO (10);
+CREATE TABLE mixed_2 PARTITION OF mixed FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
+CREATE TABLE mixed_2_rest PARTITION OF mixed_2 DEFAULT USING parts_am;
+SELECT itemcache.attach('mixed'), (SELECT state FROM itemcache.tables WHERE relid = 'mixed'::regclass);
+SELECT itemcache.attach('mixed_2'), itemcache.attach('mixed_1');
+DROP TABLE mixed;
+DROP ACCESS METHOD parts_am;
+
 -- privileges are the root's, when the root is asked
 CREATE ROLE regress_itemcache_parts;
 GRANT USAGE ON SCHEMA parts TO regress_itemcache_parts;

@@ -114,6 +114,26 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->co
 is_exact($node, 'restored', 'b', 0, 201, 'restored under another OID');
 is_cached($node, 'restored', 'b', 1, 200, 200, 'and served');
 
+#
+# By a role that is not a superuser, into a database where the extension is: all
+# that the extension owns, its schema too, is left to it.  (The comment on the
+# extension is its owner's, as of any extension.)
+#
+$node->safe_psql('postgres', 'CREATE ROLE restorer LOGIN; CREATE DATABASE owned OWNER restorer');
+$node->safe_psql('owned', 'CREATE EXTENSION itemcache');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '--no-owner', '--no-comments', '-U', 'restorer', '-d', $node->connstr('owned'), "$dir/dump.custom" ],
+	'restore by the owner of the database');
+is($node->safe_psql('owned', $options), $want, 'attached again by the owner of the database');
+is_exact($node, 'owned', 'parts', 0, 201, 'restored by the owner of the database');
+
+# The schema is the extension's: nothing of it stays behind, and it can come back.
+$node->safe_psql('owned', 'DROP EXTENSION itemcache CASCADE');
+is($node->safe_psql('owned', q{SELECT to_regnamespace('itemcache') IS NULL}), 't', 'the schema went with the extension');
+$node->command_ok(
+	[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('owned'), '-c', 'CREATE EXTENSION itemcache WITH SCHEMA pg_catalog' ],
+	'and comes back as pg_dump says it');
+
 $node->stop;
 unlike(log_from($node), qr/PANIC|TRAP|terminated by signal/, 'no crash');
 

@@ -7,7 +7,7 @@
  * it is done through SPI, as the user would do it by hand, and what makes it
  * exact is what makes any other DDL exact (rule 6).
  *
- * May call: relation, privilege, owner.
+ * May call: relation, privilege, owner, views.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +20,7 @@
 #include "catalog/pg_inherits.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
+#include "functions/views.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "table/privilege.h"
@@ -90,7 +91,7 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	/* of a partitioned table, this repairs the partitions' triggers as well */
 	if (!enabled || partitioned)
 		EnableOurTrigger(relid, name);
-	PG_RETURN_VOID();
+	PG_RETURN_TEXT_P(cstring_to_text(AttachedState(relid)));
 }
 
 Datum

@@ -25,6 +25,7 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -38,6 +39,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "functions/views.h"
 #include "settings.h"
 #include "store/stats.h"
 #include "store/store.h"
@@ -65,12 +67,15 @@ typedef struct TableRow
 	uint64		counts[COUNTER_KINDS];
 } TableRow;
 
+static HTAB *DescribeTables(List *relids, bool is_monitor);
 static HTAB *MakeRows(List *relids);
 static void DescribeTable(TableRow *row, bool is_monitor);
 static void CountTable(TableRow *row);
 static void AddHoldings(int number, uint64 *items, uint64 *bytes);
 static void AddToAncestors(HTAB *rows, TableRow *row);
 static void AddRow(TableRow *sum, const TableRow *row);
+static RelationState StateOf(const TableRow *row);
+static char *StateText(const TableRow *row);
 static void PutRow(ReturnSetInfo *rsinfo, const TableRow *row);
 
 
@@ -135,7 +140,37 @@ itemcache_tables(PG_FUNCTION_ARGS)
 
 	AcceptInvalidationMessages();
 	relids = AttachedRelations();
-	rows = MakeRows(relids);
+	rows = DescribeTables(relids, is_monitor);
+	foreach(lc, relids)
+	{
+		TableRow   *row = hash_search(rows, &lfirst_oid(lc), HASH_FIND, NULL);
+
+		if (row->exists && row->visible)
+			PutRow(rsinfo, row);
+	}
+	hash_destroy(rows);
+	return (Datum) 0;
+}
+
+char *
+AttachedState(Oid relid)
+{
+	List	   *relids = list_make1_oid(relid);
+	HTAB	   *rows;
+	TableRow   *row;
+
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		relids = find_all_inheritors(relid, NoLock, NULL);
+	rows = DescribeTables(relids, true);
+	row = hash_search(rows, &relid, HASH_FIND, NULL);
+	return StateText(row);
+}
+
+static HTAB *
+DescribeTables(List *relids, bool is_monitor)
+{
+	HTAB	   *rows = MakeRows(relids);
+	ListCell   *lc;
 
 	foreach(lc, relids)
 	{
@@ -146,15 +181,7 @@ itemcache_tables(PG_FUNCTION_ARGS)
 		if (row->exists)
 			AddToAncestors(rows, row);
 	}
-	foreach(lc, relids)
-	{
-		TableRow   *row = hash_search(rows, &lfirst_oid(lc), HASH_FIND, NULL);
-
-		if (row->exists && row->visible)
-			PutRow(rsinfo, row);
-	}
-	hash_destroy(rows);
-	return (Datum) 0;
+	return rows;
 }
 
 static HTAB *
@@ -292,35 +319,46 @@ AddRow(TableRow *sum, const TableRow *row)
 		sum->counts[kind] += row->counts[kind];
 }
 
+/* A partitioned table is as good as its leaves. */
+static RelationState
+StateOf(const TableRow *row)
+{
+	if (!row->exists)
+		return RELATION_NOT_ATTACHED;
+	if (row->state == RELATION_PARTITIONED && row->leaves_served == row->leaves)
+		return RELATION_SERVED;
+	return row->state;
+}
+
+static char *
+StateText(const TableRow *row)
+{
+	RelationState state = StateOf(row);
+
+	if (row->locked)
+		return "locked";
+	if (RecoveryInProgress())
+		return "in recovery";
+	if (state == RELATION_PARTITIONED)
+		return psprintf("%d of %d partitions served", row->leaves_served,
+						row->leaves);
+	return pstrdup(RelationStateName(state));
+}
+
 static void
 PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 {
 	Datum		values[16];
 	bool		nulls[16] = {false};
-	RelationState state = row->state;
-	bool		in_recovery = RecoveryInProgress();
 	int			i = 0;
-
-	/* a partitioned table is as good as its leaves */
-	if (state == RELATION_PARTITIONED && row->leaves_served == row->leaves)
-		state = RELATION_SERVED;
 
 	values[i++] = ObjectIdGetDatum(row->relid);
 	nulls[i] = !OidIsValid(row->root);
 	values[i++] = ObjectIdGetDatum(row->root);
-	if (row->locked)
-		values[i++] = CStringGetTextDatum("locked");
-	else if (in_recovery)
-		values[i++] = CStringGetTextDatum("in recovery");
-	else if (state == RELATION_PARTITIONED)
-		values[i++] = CStringGetTextDatum(psprintf("%d of %d partitions served",
-												   row->leaves_served,
-												   row->leaves));
-	else
-		values[i++] = CStringGetTextDatum(RelationStateName(state));
+	values[i++] = CStringGetTextDatum(StateText(row));
 	nulls[i] = row->locked;
-	values[i++] = BoolGetDatum(!in_recovery &&
-							   (state == RELATION_SERVED ||
+	values[i++] = BoolGetDatum(!RecoveryInProgress() &&
+							   (StateOf(row) == RELATION_SERVED ||
 								(row->partitioned && row->leaves_served > 0)));
 	nulls[i] = row->locked;
 	values[i++] = BoolGetDatum(row->preload);
