@@ -3,6 +3,7 @@ OBJS = \
 	src/itemcache.o \
 	src/settings.o \
 	src/store/owner.o \
+	src/store/secret.o \
 	src/store/stats.o \
 	src/store/store.o \
 	src/store/store_evict.o \

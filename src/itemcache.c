@@ -27,6 +27,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "store/owner.h"
+#include "store/secret.h"
 #include "store/stats.h"
 #include "store/store.h"
 #include "table/privilege.h"
@@ -79,6 +80,7 @@ MemoryTaken(void)
 	Size		memory = MemorySetting();
 	Size		taken = OwnerShmemSize(memory);
 
+	taken = add_size(taken, SecretShmemSize());
 	taken = add_size(taken, CountersShmemSize());
 	return add_size(taken, PreloadShmemSize());
 }
@@ -111,6 +113,7 @@ SetUpSharedMemory(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	OwnerShmemInit(memory);
+	SecretShmemInit();
 	CountersShmemInit();
 	PreloadShmemInit();
 	StoreShmemInit(memory, MemoryTaken());

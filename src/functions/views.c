@@ -272,13 +272,8 @@ CountTable(TableRow *row)
 static void
 AddHoldings(int number, uint64 *items, uint64 *bytes)
 {
-	Owner	   *owner = OwnerSlot(number);
-	int64		nitems = pg_atomic_read_u64(&owner->items);
-	int64		nbytes = pg_atomic_read_u64(&owner->bytes);
-
-	/* writers that were in flight may have taken them below zero */
-	*items += Max(nitems, 0);
-	*bytes += Max(nbytes, 0);
+	*items += pg_atomic_read_u64(&OwnerSlot(number)->items[STORE_ROW]);
+	*bytes += OwnerBytes(number);
 }
 
 /* Add a partition's counts to the partitioned tables it is part of. */

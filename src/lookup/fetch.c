@@ -138,7 +138,7 @@ FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
 {
 	StoreItem	item;
 
-	if (!StoreFind(hash, access->epoch, fetcher->prefix, hint, &item) ||
+	if (!StoreFind(hash, access->epoch, STORE_ROW, fetcher->prefix, hint, &item) ||
 		!ItemIsVisible(access, &item) ||
 		!CopyColumns(fetcher, access, &item, values, isnull) ||
 		!ColumnsHaveKey(access->shape, values, isnull, key))

@@ -57,10 +57,16 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 	{
 		FillItem   *item = &items[i];
 
+		StoreContent content = {
+			.kind = STORE_ROW,
+			.xid = item->xid,
+			.payload = item->image,
+			.size = ItemImageSize(item->image)
+		};
+
 		item->result = STORE_STALE;
 		if (item->xid != 0)
-			item->result = StoreFill(item->hash, access->epoch, item->xid,
-									 item->image, ItemImageSize(item->image),
+			item->result = StoreFill(item->hash, access->epoch, &content,
 									 item->counter, if_room);
 		if (item->result == STORE_DONE)
 			filled++;

@@ -177,7 +177,8 @@ FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
 	StoreItem	item;
 	HeapTupleHeader image;
 
-	if (!StoreFind(hash, access->epoch, PREFETCH_SIZE, hint, &item) ||
+	if (!StoreFind(hash, access->epoch, STORE_ROW, PREFETCH_SIZE, hint,
+				   &item) ||
 		!ItemIsVisible(access, &item))
 		return NULL;
 

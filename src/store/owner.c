@@ -77,6 +77,9 @@ static int	ChooseVictim(int first);
 static void AssignSlot(int number, uint64 key);
 static uint64 NewEpoch(int number);
 static bool MoveEpoch(int number);
+static bool MoveAbsences(int number);
+static bool ForgetItems(Owner *owner, StoreKind first, StoreKind last);
+static uint64 ItemsOfAllKinds(const Owner *owner);
 
 Size
 OwnerShmemSize(Size memory)
@@ -111,8 +114,12 @@ OwnerShmemInit(Size memory)
 
 		pg_atomic_init_u64(&owner->key, 0);
 		pg_atomic_init_u64(&owner->epoch, EPOCH_NONE);
-		pg_atomic_init_u64(&owner->items, 0);
-		pg_atomic_init_u64(&owner->bytes, 0);
+		pg_atomic_init_u64(&owner->absences, EPOCH_NONE);
+		for (int kind = 0; kind < STORE_KINDS; kind++)
+		{
+			pg_atomic_init_u64(&owner->items[kind], 0);
+			pg_atomic_init_u64(&owner->bytes[kind], 0);
+		}
 		pg_atomic_init_u64(&owner->evictions, 0);
 		for (int kind = 0; kind < COUNTER_KINDS; kind++)
 			pg_atomic_init_u64(&owner->counters[kind], 0);
@@ -196,6 +203,31 @@ OwnerMoveEpochs(uint64 key, uint64 mask)
 	LWLockRelease(owner_lock);
 }
 
+void
+OwnerBeginAbsences(int number, uint64 key)
+{
+	Owner	   *owner = &OwnerSlots[number];
+
+	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u64(&owner->key) == key &&
+		pg_atomic_read_u64(&owner->epoch) != EPOCH_NONE &&
+		pg_atomic_read_u64(&owner->absences) == EPOCH_NONE)
+		pg_atomic_write_u64(&owner->absences, NewEpoch(number));
+	LWLockRelease(owner_lock);
+}
+
+void
+OwnerMoveAbsences(uint64 key)
+{
+	int			number;
+
+	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	number = OwnerFind(key);
+	if (number != OWNER_NONE && MoveAbsences(number))
+		pg_atomic_fetch_add_u64(&control->garbage, 1);
+	LWLockRelease(owner_lock);
+}
+
 uint64
 OwnerGarbageGeneration(void)
 {
@@ -241,8 +273,7 @@ ChooseVictim(int first)
 	{
 		if (pg_atomic_read_u64(&OwnerSlots[i].epoch) == EPOCH_NONE)
 			return i;
-		if (pg_atomic_read_u64(&OwnerSlots[i].items) <
-			pg_atomic_read_u64(&OwnerSlots[victim].items))
+		if (ItemsOfAllKinds(&OwnerSlots[i]) < ItemsOfAllKinds(&OwnerSlots[victim]))
 			victim = i;
 	}
 	return victim;
@@ -258,14 +289,12 @@ AssignSlot(int number, uint64 key)
 	Owner	   *owner = &OwnerSlots[number];
 	bool		garbage;
 
-	garbage = pg_atomic_read_u64(&owner->epoch) != EPOCH_NONE &&
-		pg_atomic_read_u64(&owner->items) > 0;
 	pg_atomic_write_u64(&owner->epoch, EPOCH_NONE);
+	pg_atomic_write_u64(&owner->absences, EPOCH_NONE);
 	pg_write_barrier();
 
 	pg_atomic_write_u64(&owner->key, key);
-	pg_atomic_write_u64(&owner->items, 0);
-	pg_atomic_write_u64(&owner->bytes, 0);
+	garbage = ForgetItems(owner, STORE_ROW, STORE_ABSENCE);
 	pg_atomic_write_u64(&owner->evictions, 0);
 	for (int kind = 0; kind < COUNTER_KINDS; kind++)
 		pg_atomic_fetch_add_u64(&control->retired[kind],
@@ -295,13 +324,50 @@ MoveEpoch(int number)
 	bool		garbage;
 
 	pg_atomic_write_u64(&owner->epoch, NewEpoch(number));
+	garbage = MoveAbsences(number);
 	pg_memory_barrier();
 
 	/*
 	 * A writer of the store that compared the epoch before it moved may still
 	 * add to these; the counts are then off by the writers there were.
 	 */
-	garbage = pg_atomic_exchange_u64(&owner->items, 0) > 0;
-	pg_atomic_write_u64(&owner->bytes, 0);
+	garbage |= ForgetItems(owner, STORE_ROW, STORE_ALIAS);
 	return garbage;
+}
+
+/* The same for absences alone. */
+static bool
+MoveAbsences(int number)
+{
+	Owner	   *owner = &OwnerSlots[number];
+
+	if (pg_atomic_read_u64(&owner->absences) == EPOCH_NONE)
+		return false;
+	pg_atomic_write_u64(&owner->absences, NewEpoch(number));
+	pg_memory_barrier();
+	return ForgetItems(owner, STORE_ABSENCE, STORE_ABSENCE);
+}
+
+/* Count no items of some kinds any more; returns whether there were any. */
+static bool
+ForgetItems(Owner *owner, StoreKind first, StoreKind last)
+{
+	uint64		items = 0;
+
+	for (int kind = first; kind <= last; kind++)
+	{
+		items += pg_atomic_exchange_u64(&owner->items[kind], 0);
+		pg_atomic_write_u64(&owner->bytes[kind], 0);
+	}
+	return items > 0;
+}
+
+static uint64
+ItemsOfAllKinds(const Owner *owner)
+{
+	uint64		items = 0;
+
+	for (int kind = 0; kind < STORE_KINDS; kind++)
+		items += pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &owner->items[kind]));
+	return items;
 }

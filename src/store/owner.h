@@ -22,6 +22,16 @@
 #define EPOCH_NONE			UINT64CONST(0)
 #define EpochOwner(epoch)	((int) ((epoch) & ((UINT64CONST(1) << OWNER_BITS) - 1)))
 
+/* What the store holds of an owner; at most four kinds (store_internal.h). */
+typedef enum StoreKind
+{
+	STORE_ROW,					/* payload: a row */
+	STORE_ALIAS,				/* no payload: leads to a row by its hash */
+	STORE_ABSENCE				/* payload: a key that has no row */
+} StoreKind;
+
+#define STORE_KINDS			3
+
 /* What is counted for each table; see stats.h for who counts. */
 typedef enum CounterKind
 {
@@ -45,15 +55,19 @@ typedef struct Owner
 	pg_atomic_uint64 key;		/* written under OwnerLock; read without */
 	pg_atomic_uint64 epoch;		/* EPOCH_NONE while the slot is free; written
 								 * under OwnerLock, read without */
-	char		pad1[PG_CACHE_LINE_SIZE - 2 * sizeof(uint64)];
+	pg_atomic_uint64 absences;	/* epoch of absences, EPOCH_NONE while there
+								 * have been none; the same */
+	char		pad1[PG_CACHE_LINE_SIZE - 3 * sizeof(uint64)];
 
-	pg_atomic_uint64 items;		/* of the current epoch; may be off by writes
-								 * that were in flight when the epoch moved */
-	pg_atomic_uint64 bytes;		/* what these items take in the rings */
+	pg_atomic_uint64 items[STORE_KINDS];	/* of the current epochs; may be
+											 * off by writes that were in
+											 * flight when one moved */
+	pg_atomic_uint64 bytes[STORE_KINDS];	/* what these take in the rings */
 	pg_atomic_uint64 evictions;
 	pg_atomic_uint64 counters[COUNTER_KINDS];	/* folded here by backends that
 												 * gave up their line */
-	char		pad2[PG_CACHE_LINE_SIZE - (3 + COUNTER_KINDS) * sizeof(uint64)];
+	char		pad2[PG_CACHE_LINE_SIZE -
+					 (2 * STORE_KINDS + 1 + COUNTER_KINDS) * sizeof(uint64)];
 } Owner;
 
 /* Shared memory: bytes wanted for "memory" bytes in all, and the lay-out. */
@@ -83,8 +97,17 @@ extern int	OwnerMake(uint64 key);
  */
 static inline uint64 OwnerEpoch(int number, uint64 key);
 
-/* Items that owner "key" has in slot "number"; 0 if it is not its own. */
+/*
+ * The same of the epoch that its absences are under; EPOCH_NONE if none has
+ * been asked for.  It moves with the owner's epoch, and by itself.
+ */
+static inline uint64 OwnerAbsenceEpoch(int number, uint64 key);
+
+/* Rows that owner "key" has in slot "number"; 0 if it is not its own. */
 static inline uint64 OwnerItems(int number, uint64 key);
+
+/* What all that the owner of a slot has takes in the rings. */
+static inline uint64 OwnerBytes(int number);
 
 /*
  * Give owner "key" a new epoch: every item it has becomes unreachable, and
@@ -95,6 +118,16 @@ extern void OwnerMoveEpoch(uint64 key);
 
 /* The same for every owner whose key agrees with "key" in the bits of "mask". */
 extern void OwnerMoveEpochs(uint64 key, uint64 mask);
+
+/*
+ * Give the owner of slot "number", if that is "key", an epoch for absences if
+ * it has none: from now on whoever adds a key has to look for them.  Takes
+ * OwnerLock.
+ */
+extern void OwnerBeginAbsences(int number, uint64 key);
+
+/* Make every absence that owner "key" has unreachable.  Takes OwnerLock. */
+extern void OwnerMoveAbsences(uint64 key);
 
 /*
  * How often any epoch moved while its owner had items: tells the store that
@@ -108,33 +141,50 @@ extern void OwnerRetiredCounts(uint64 counts[COUNTER_KINDS]);
 /* in owner.c; exposed for OwnerEpoch and the store's own hot path */
 extern Owner *OwnerSlots;
 
+/* One of a slot's two epochs; the argument is at the top of owner.c. */
 static inline uint64
-OwnerEpoch(int number, uint64 key)
+ReadOwnerEpoch(int number, uint64 key, pg_atomic_uint64 *which)
 {
-	Owner	   *owner = &OwnerSlots[number];
 	uint64		epoch;
 
-	/* the argument is at the top of owner.c */
-	epoch = pg_atomic_read_u64(&owner->epoch);
+	epoch = pg_atomic_read_u64(which);
 	pg_read_barrier();
-	if (pg_atomic_read_u64(&owner->key) != key)
+	if (pg_atomic_read_u64(&OwnerSlots[number].key) != key)
 		return EPOCH_NONE;
 	pg_read_barrier();
-	if (pg_atomic_read_u64(&owner->epoch) != epoch)
+	if (pg_atomic_read_u64(which) != epoch)
 		return EPOCH_NONE;
 	return epoch;
 }
 
-/* The count can be off by a few, and so below zero. */
+static inline uint64
+OwnerEpoch(int number, uint64 key)
+{
+	return ReadOwnerEpoch(number, key, &OwnerSlots[number].epoch);
+}
+
+static inline uint64
+OwnerAbsenceEpoch(int number, uint64 key)
+{
+	return ReadOwnerEpoch(number, key, &OwnerSlots[number].absences);
+}
+
 static inline uint64
 OwnerItems(int number, uint64 key)
 {
-	int64		items;
-
 	if (number == OWNER_NONE || OwnerEpoch(number, key) == EPOCH_NONE)
 		return 0;
-	items = (int64) pg_atomic_read_u64(&OwnerSlots[number].items);
-	return items > 0 ? items : 0;
+	return pg_atomic_read_u64(&OwnerSlots[number].items[STORE_ROW]);
+}
+
+static inline uint64
+OwnerBytes(int number)
+{
+	uint64		bytes = 0;
+
+	for (int kind = 0; kind < STORE_KINDS; kind++)
+		bytes += pg_atomic_read_u64(&OwnerSlots[number].bytes[kind]);
+	return bytes;
 }
 
 #endif							/* ITEMCACHE_OWNER_H */

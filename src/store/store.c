@@ -103,15 +103,21 @@ static LWLockPadded *partition_locks = NULL;
 static void ComputeLayout(StoreLayout *layout, Size memory, Size taken,
 						  uint64 *max_items);
 static LWLock *LockPartition(uint64 hash);
-static StoreResult PutEntry(StorePartition *partition, uint64 bits,
-							const StoreEntry *header, const void *payload,
-							bool committed, bool if_room, bool *again);
+static bool ReadMark(StoreItem *item);
+static StoreEntry MakeHeader(uint64 hash, uint64 epoch,
+							 const StoreContent *content);
+static StoreResult PutEntry(StorePartition *partition, uint64 owner,
+							const StoreEntry *header,
+							const StoreContent *content, bool committed,
+							bool if_room, bool *again);
+static void WriteEntry(StoreEntry *entry, const StoreEntry *header,
+					   const StoreContent *content);
 static int	RingForPut(StorePartition *partition, uint64 bits, uint64 units,
 					   bool replaces);
 static int	RingWithRoom(StorePartition *partition, uint64 units, bool *again);
 static bool EntryIsSame(const StoreEntry *entry, bool committed,
-						const StoreEntry *header, const void *payload);
-static void RemoveEntry(StorePartition *partition, uint64 bits);
+						const StoreEntry *header, const StoreContent *content);
+static void RemoveEntry(StorePartition *partition, uint64 owner, uint64 bits);
 
 /*
  * Shared memory
@@ -265,8 +271,8 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 
 /* Describe the item that a slot points to, if it is the one looked for. */
 static inline bool
-ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits, uint64 epoch,
-		 Size prefetch_size, StoreItem *item)
+ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
+		 StoreKind kind, uint64 epoch, Size prefetch_size, StoreItem *item)
 {
 	uint64		word = pg_atomic_read_u64(slot);
 	int			ring = SlotRing(word);
@@ -290,31 +296,41 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits, uint64 epoch,
 
 	distance = (word - tail) & SLOT_POSITION_MASK;
 	if (EntryHash(&header) != bits ||
-		header.epoch != epoch ||
+		(header.kind_epoch & ~ENTRY_MARKED) != KindAndEpoch(kind, epoch) ||
 		distance > store_layout.ring_mask[ring])
 		return false;
 
 	item->xid = header.xid;
 	item->committed = (word & SLOT_COMMITTED) != 0;
-	item->size = EntryPayloadSize(&header);
-	item->payload = EntryPayload(entry);
+	item->size = EntryPayloadSize(&header, kind);
+	item->payload = EntryPayload(entry, kind);
 	item->tail = &partition->tail[ring];
 	item->position = tail + distance;
 	item->slot = slot;
-	item->word = word;
-	return true;
+	item->slot_word = word;
+	item->marked = EntryIsMarked(&header);
+	return !item->marked || ReadMark(item);
+}
+
+/* The mark at the end of an item of which the header has been verified. */
+static bool
+ReadMark(StoreItem *item)
+{
+	memcpy(&item->mark, item->payload + item->size, sizeof(StoreMark));
+	pg_read_barrier();
+	return pg_atomic_read_u64(item->tail) <= item->position;
 }
 
 bool
-StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
-		  StoreItem *item)
+StoreFind(uint64 hash, uint64 epoch, StoreKind kind, Size nbytes,
+		  StoreHint hint, StoreItem *item)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
 	uint32		tag = TagOf(bits);
 	uint32		number = FirstBucket(bits);
 
-	if (hint != NULL && ReadSlot(partition, hint, bits, epoch, 0, item))
+	if (hint != NULL && ReadSlot(partition, hint, bits, kind, epoch, 0, item))
 		return true;
 
 	for (int i = 0;; i++)
@@ -325,13 +341,46 @@ StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
 		for (; matches != 0; matches &= matches - 1)
 		{
 			if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
-						 bits, epoch, nbytes, item))
+						 bits, kind, epoch, nbytes, item))
 				return true;
 		}
 		if (i == 1)
 			return false;
 		number = OtherBucket(number, tag);
 	}
+}
+
+bool
+StoreFindAlias(uint64 hash, uint64 epoch, StoreHint hint, uint64 *row)
+{
+	StoreItem	item;
+
+	if (!StoreFind(hash, epoch, STORE_ALIAS, 0, hint, &item))
+		return false;
+	StoreTouch(&item);
+	*row = item.xid;
+	return true;
+}
+
+bool
+StoreFindAbsence(uint64 hash, uint64 epoch, StoreHint hint,
+				 const void *key, Size size)
+{
+	StoreItem	item;
+
+	if (!StoreFind(hash, epoch, STORE_ABSENCE, size, hint, &item) ||
+		item.size != size)
+		return false;
+
+	/* as in StoreCopy(): what was compared was the item's if the tail says so */
+	pg_read_barrier();
+	if (memcmp(item.payload, key, size) != 0)
+		return false;
+	pg_read_barrier();
+	if (pg_atomic_read_u64(item.tail) > item.position)
+		return false;
+	StoreTouch(&item);
+	return true;
 }
 
 bool
@@ -351,7 +400,7 @@ StoreTouch(const StoreItem *item)
 	uint64		word = pg_atomic_read_u64(item->slot);
 
 	/* a lost race loses one use: not worth another try */
-	if (((word ^ item->word) & ~SLOT_READER_BITS) == 0 &&
+	if (((word ^ item->slot_word) & ~SLOT_READER_BITS) == 0 &&
 		SlotFreq(word) < SLOT_FREQ_MAX)
 		pg_atomic_compare_exchange_u64(item->slot, &word, word + SLOT_FREQ_ONE);
 }
@@ -361,7 +410,7 @@ StoreSetCommitted(const StoreItem *item)
 {
 	uint64		word = pg_atomic_read_u64(item->slot);
 
-	while (((word ^ item->word) & ~SLOT_READER_BITS) == 0 &&
+	while (((word ^ item->slot_word) & ~SLOT_READER_BITS) == 0 &&
 		   (word & SLOT_COMMITTED) == 0)
 	{
 		if (pg_atomic_compare_exchange_u64(item->slot, &word,
@@ -387,20 +436,17 @@ StoreReadCounter(uint64 hash)
  */
 
 StoreResult
-StoreFill(uint64 hash, uint64 epoch, uint64 xid,
-		  const void *payload, Size size, uint64 counter, bool if_room)
+StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
+		  uint64 counter, bool if_room)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		bits = HashBits(hash);
+	uint64		owner = pg_atomic_read_u64(&OwnerSlot(EpochOwner(epoch))->key);
 	uint64		rounds;
 	StoreEntry	header;
 
-	if (UnitsForPayload(size) > store_layout.entry_limit[RING_MAIN])
+	if (UnitsOfContent(content) > store_layout.entry_limit[RING_MAIN])
 		return STORE_TOO_LARGE;
-
-	header.hash_size = (bits << ENTRY_SIZE_BITS) | UnitsForPayload(size);
-	header.epoch = epoch;
-	header.xid = xid;
+	header = MakeHeader(hash, epoch, content);
 
 	/*
 	 * Squeezing out much garbage takes many rounds, between which others get
@@ -415,9 +461,9 @@ StoreFill(uint64 hash, uint64 epoch, uint64 xid,
 		StoreResult result = STORE_STALE;
 		bool		again = false;
 
-		if (EpochIsCurrent(epoch) &&
+		if (EpochIsCurrent(content->kind, epoch) &&
 			pg_atomic_read_u64(CounterOf(partition, hash)) == counter)
-			result = PutEntry(partition, bits, &header, payload, true, if_room,
+			result = PutEntry(partition, owner, &header, content, true, if_room,
 							  &again);
 		LWLockRelease(lock);
 
@@ -426,9 +472,31 @@ StoreFill(uint64 hash, uint64 epoch, uint64 xid,
 	}
 }
 
+void
+StorePutAlias(uint64 hash, uint64 epoch, uint64 row)
+{
+	StoreContent content = {.kind = STORE_ALIAS, .xid = row};
+
+	/* it need not be right, but if it is refused, nothing is lost either */
+	StoreFill(hash, epoch, &content, StoreReadCounter(hash), false);
+}
+
 StoreResult
-StorePublish(uint64 hash, uint64 epoch, uint64 xid,
-			 const void *payload, Size size, bool replaces)
+StoreFillAbsence(uint64 hash, uint64 epoch, const void *key, Size size,
+				 uint64 counter)
+{
+	StoreContent content = {
+		.kind = STORE_ABSENCE,
+		.payload = key,
+		.size = size
+	};
+
+	return StoreFill(hash, epoch, &content, counter, false);
+}
+
+StoreResult
+StorePublish(uint64 owner, uint64 hash, uint64 epoch,
+			 const StoreContent *content, bool replaces)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
@@ -439,24 +507,21 @@ StorePublish(uint64 hash, uint64 epoch, uint64 xid,
 	if (replaces)
 		pg_atomic_fetch_add_u64(CounterOf(partition, hash), 1);
 
-	if (!EpochIsCurrent(epoch))
+	if (!EpochIsCurrent(content->kind, epoch))
 	{
-		RemoveEntry(partition, bits);
+		RemoveEntry(partition, owner, bits);
 		result = STORE_STALE;
 	}
-	else if (UnitsForPayload(size) > store_layout.entry_limit[RING_MAIN])
+	else if (UnitsOfContent(content) > store_layout.entry_limit[RING_MAIN])
 	{
-		RemoveEntry(partition, bits);
+		RemoveEntry(partition, owner, bits);
 		result = STORE_TOO_LARGE;
 	}
 	else
 	{
-		StoreEntry	header;
+		StoreEntry	header = MakeHeader(hash, epoch, content);
 
-		header.hash_size = (bits << ENTRY_SIZE_BITS) | UnitsForPayload(size);
-		header.epoch = epoch;
-		header.xid = xid;
-		result = PutEntry(partition, bits, &header, payload, false, false, NULL);
+		result = PutEntry(partition, owner, &header, content, false, false, NULL);
 	}
 	LWLockRelease(lock);
 
@@ -464,14 +529,14 @@ StorePublish(uint64 hash, uint64 epoch, uint64 xid,
 }
 
 void
-StoreRemove(uint64 hash)
+StoreRemove(uint64 owner, uint64 hash)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	LWLock	   *lock;
 
 	lock = LockPartition(hash);
 	pg_atomic_fetch_add_u64(CounterOf(partition, hash), 1);
-	RemoveEntry(partition, HashBits(hash));
+	RemoveEntry(partition, owner, HashBits(hash));
 	LWLockRelease(lock);
 }
 
@@ -563,7 +628,7 @@ ComputeLayout(StoreLayout *layout, Size memory, Size taken, uint64 *max_items)
 	}
 	layout->entry_limit[RING_SMALL] = layout->ring_units[RING_SMALL] / 4;
 	layout->entry_limit[RING_MAIN] =
-		Min(layout->ring_units[RING_MAIN] / 4, UnitsForPayload(STORE_MAX_SIZE));
+		Min(layout->ring_units[RING_MAIN] / 4, MAX_ENTRY_UNITS);
 }
 
 static LWLock *
@@ -575,15 +640,32 @@ LockPartition(uint64 hash)
 	return lock;
 }
 
+static StoreEntry
+MakeHeader(uint64 hash, uint64 epoch, const StoreContent *content)
+{
+	StoreEntry	header;
+
+	Assert(content->size % STORE_ALIGN == 0);
+	Assert(content->kind != STORE_ABSENCE || content->size > 0);
+	Assert((epoch & ~ENTRY_EPOCH_MASK) == 0);
+	header.hash_size = (HashBits(hash) << ENTRY_SIZE_BITS) | UnitsOfContent(content);
+	header.kind_epoch = KindAndEpoch(content->kind, epoch) |
+		(content->mark != NULL ? ENTRY_MARKED : 0);
+	header.xid = content->xid;
+	return header;
+}
+
 /*
- * Put in an entry in place of whatever the hash has.  Under the lock; the
- * caller has made sure that the entry is not too large.  With "if_room",
- * *again is set when another try, after others had the lock, may go further.
+ * Put in an entry in place of whatever the owner has of the hash.  Under the
+ * lock; the caller has made sure that the entry is not too large.  With
+ * "if_room", *again is set when another try, after others had the lock, may go
+ * further.
  */
 static StoreResult
-PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
-		 const void *payload, bool committed, bool if_room, bool *again)
+PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
+		 const StoreContent *content, bool committed, bool if_room, bool *again)
 {
+	uint64		bits = EntryHash(header);
 	uint64		units = EntryUnits(header);
 	int			old_ring = RINGS;
 	int			freq = 0;
@@ -593,17 +675,17 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 	StoreEntry *entry;
 	StoreSlot  *slot;
 
-	slot = IndexFind(partition, bits, &entry);
+	slot = IndexFind(partition, owner, bits, &entry);
 	if (slot != NULL)
 	{
 		word = pg_atomic_read_u64(slot);
 		if (committed &&
-			EntryIsSame(entry, (word & SLOT_COMMITTED) != 0, header, payload))
+			EntryIsSame(entry, (word & SLOT_COMMITTED) != 0, header, content))
 		{
 			pg_atomic_fetch_or_u64(slot, SLOT_COMMITTED);
 			return STORE_DONE;
 		}
-		if (EpochIsCurrent(entry->epoch))
+		if (EntryIsCurrent(entry))
 		{
 			old_ring = SlotRing(word);
 			freq = SlotFreq(word);
@@ -623,15 +705,14 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 
 		if (if_room)
 			return STORE_FULL;
-		slot = IndexVictim(partition, bits);
+		slot = IndexVictim(partition, owner, bits);
 		victim = EntryAt(partition, SlotRing(pg_atomic_read_u64(slot)),
 						 SlotPosition(pg_atomic_read_u64(slot)));
 		DropEntry(partition, slot, victim, true);
 	}
 
 	entry = RingAppend(partition, ring, units, &position);
-	*entry = *header;
-	memcpy(EntryPayload(entry), payload, EntryPayloadSize(header));
+	WriteEntry(entry, header, content);
 	AddEntry(partition, ring, entry);
 	pg_write_barrier();
 
@@ -641,6 +722,18 @@ PutEntry(StorePartition *partition, uint64 bits, const StoreEntry *header,
 		(committed ? SLOT_COMMITTED : 0);
 	pg_atomic_write_u64(slot, word);
 	return STORE_DONE;
+}
+
+static void
+WriteEntry(StoreEntry *entry, const StoreEntry *header,
+		   const StoreContent *content)
+{
+	memcpy(entry, header, HeaderSize(content->kind));
+	if (content->size > 0)
+		memcpy(EntryPayload(entry, content->kind), content->payload,
+			   content->size);
+	if (content->mark != NULL)
+		*EntryMark(entry) = *content->mark;
 }
 
 /*
@@ -723,25 +816,34 @@ RingWithRoom(StorePartition *partition, uint64 units, bool *again)
 }
 
 /*
- * Is an entry what a fill would make of it?  The same version may have been
- * stamped, meanwhile, by an older xid (it was frozen): what is known to have
+ * Is an entry what a fill would make of it?  The same version of a row may have
+ * been given, meanwhile, an older xid (it was frozen): what is known to have
  * committed need not change for that.
  */
 static bool
 EntryIsSame(const StoreEntry *entry, bool committed, const StoreEntry *header,
-			const void *payload)
+			const StoreContent *content)
 {
-	return entry->hash_size == header->hash_size &&
-		entry->epoch == header->epoch &&
-		(entry->xid == header->xid || committed) &&
-		memcmp(EntryPayload(entry), payload, EntryPayloadSize(header)) == 0;
+	if (entry->hash_size != header->hash_size ||
+		entry->kind_epoch != header->kind_epoch)
+		return false;
+	if (content->kind != STORE_ABSENCE && entry->xid != header->xid &&
+		!(content->kind == STORE_ROW && committed))
+		return false;
+	if (content->mark != NULL &&
+		memcmp(EntryMark(entry), content->mark,
+			   sizeof(StoreMark)) != 0)
+		return false;
+	return content->size == 0 ||
+		memcmp(EntryPayload(entry, content->kind), content->payload,
+			   content->size) == 0;
 }
 
 static void
-RemoveEntry(StorePartition *partition, uint64 bits)
+RemoveEntry(StorePartition *partition, uint64 owner, uint64 bits)
 {
 	StoreEntry *entry;
-	StoreSlot  *slot = IndexFind(partition, bits, &entry);
+	StoreSlot  *slot = IndexFind(partition, owner, bits, &entry);
 
 	if (slot != NULL)
 		DropEntry(partition, slot, entry, false);

@@ -6,13 +6,17 @@
  * The store knows nothing of tables.  An item is found by the hash of its
  * key and the epoch of its owner (owner.h); it carries the 64-bit xid that
  * made it visible.  It compares 40 bits of the hash or more, so a caller
- * compares the key itself with what it has copied out.  Two keys of one hash
- * push each other out; removing one removes both.
+ * compares the key itself with what it has copied out.  Two keys of one owner
+ * with one hash push each other out; removing one removes both.  Those of
+ * different owners do not know of each other.
+ *
+ * Besides rows there are aliases and absences, which are found likewise, and
+ * by nobody who looks for a row.
  *
  * Readers take no lock.  A lookup is
  *
  *		StorePrefetch(1, &hash, nbytes, &hint);	-- optional, some time before
- *		if (StoreFind(hash, epoch, nbytes, hint, &item) &&
+ *		if (StoreFind(hash, epoch, STORE_ROW, nbytes, hint, &item) &&
  *			... rule 1 on item.xid, item.committed ... &&
  *			StoreCopy(&item, buffer, nbytes))
  *			... and only now are the bytes known to be the item's ...
@@ -25,6 +29,7 @@
 #define ITEMCACHE_STORE_H
 
 #include "port/atomics.h"
+#include "store/owner.h"
 #include "settings.h"
 
 /* Payload sizes are multiples of this; payloads are aligned to it. */
@@ -33,18 +38,42 @@
 /* No payload may be larger, whatever the settings say. */
 #define STORE_MAX_SIZE		((Size) MAX_ITEM_SIZE_LIMIT * 1024)
 
+/*
+ * What a row may carry besides, at its end; kept with it, and not interpreted
+ * here.
+ */
+typedef struct StoreMark
+{
+	uint64		word;
+	uint64		lsn;
+} StoreMark;
+
+/* What is put in under a hash. */
+typedef struct StoreContent
+{
+	StoreKind	kind;
+	uint64		xid;			/* of a row: the FullTransactionId that made it
+								 * visible; of an alias: the row's hash; of an
+								 * absence: nothing (it takes no room) */
+	const void *payload;
+	Size		size;			/* of it, a multiple of STORE_ALIGN */
+	const StoreMark *mark;		/* NULL if it has none */
+} StoreContent;
+
 /* An item as StoreFind() found it. */
 typedef struct StoreItem
 {
-	uint64		xid;			/* FullTransactionId that made it visible */
-	bool		committed;		/* known to have committed */
+	uint64		xid;			/* as in StoreContent */
+	bool		committed;		/* its xid is known to have committed */
+	bool		marked;			/* has "mark" */
+	StoreMark	mark;
 	Size		size;			/* bytes of payload */
 	/* the rest is the store's own */
 	const char *payload;
 	pg_atomic_uint64 *tail;
 	uint64		position;
 	pg_atomic_uint64 *slot;
-	uint64		word;
+	uint64		slot_word;
 } StoreItem;
 
 typedef enum StoreResult
@@ -94,11 +123,11 @@ extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);
 
 /*
- * Look for an item of "hash" under "epoch".  On true, *item describes it as
- * it was at that moment (its header has been verified against the tail).
+ * Look for an item of a kind and "hash" under "epoch".  On true, *item describes
+ * it as it was at that moment (header and mark have been verified against the tail).
  */
-extern bool StoreFind(uint64 hash, uint64 epoch, Size nbytes, StoreHint hint,
-					  StoreItem *item);
+extern bool StoreFind(uint64 hash, uint64 epoch, StoreKind kind, Size nbytes,
+					  StoreHint hint, StoreItem *item);
 
 /*
  * Copy the first "nbytes" (at most item->size) of the payload to "dest".
@@ -121,26 +150,47 @@ extern void StoreSetCommitted(const StoreItem *item);
 extern uint64 StoreReadCounter(uint64 hash);
 
 /*
- * Put in an item read from the table: rule 2(b) under the partition lock:
+ * Put in what was read from the table: rule 2(b) under the partition lock:
  * refused with STORE_STALE unless the owner's epoch is "epoch" and the hash's
- * counter is "counter".  Replaces whatever the slot holds.  "size" is a
- * multiple of STORE_ALIGN.  With "if_room", refuses to evict a live item.
+ * counter is "counter".  Replaces whatever the owner has of the hash, be it of
+ * another kind.  With "if_room", refuses to evict a live item.
  */
-extern StoreResult StoreFill(uint64 hash, uint64 epoch, uint64 xid,
-							 const void *payload, Size size,
+extern StoreResult StoreFill(uint64 hash, uint64 epoch,
+							 const StoreContent *content,
 							 uint64 counter, bool if_room);
 
 /*
  * Put in, uncommitted, the version that a transaction leaves; "replaces" says
  * that it supersedes another version, so that fills must be refused.  If it
- * cannot be held, or "epoch" is no longer its owner's, whatever the store has
- * of the hash is removed.
+ * cannot be held, or "epoch" is no longer that of "owner" (its key), whatever
+ * this one has of the hash is removed.
  */
-extern StoreResult StorePublish(uint64 hash, uint64 epoch, uint64 xid,
-								const void *payload, Size size, bool replaces);
+extern StoreResult StorePublish(uint64 owner, uint64 hash, uint64 epoch,
+								const StoreContent *content, bool replaces);
 
-/* Remove whatever the store has of "hash", and refuse fills in flight. */
-extern void StoreRemove(uint64 hash);
+/*
+ * Remove whatever the owner of key "owner" has of "hash", of any kind, and
+ * refuse fills in flight.
+ */
+extern void StoreRemove(uint64 owner, uint64 hash);
+
+/*
+ * Aliases: "hash" leads to the row of hash "row".  A hint: the row there may have
+ * any key by now, or be gone.
+ */
+extern bool StoreFindAlias(uint64 hash, uint64 epoch, StoreHint hint,
+						   uint64 *row);
+extern void StorePutAlias(uint64 hash, uint64 epoch, uint64 row);
+
+/*
+ * Absences, under OwnerAbsenceEpoch(): there is no row of the key whose image is
+ * "key" ("size" bytes, a multiple of STORE_ALIGN).  Put in as by StoreFill().
+ */
+extern bool StoreFindAbsence(uint64 hash, uint64 epoch, StoreHint hint,
+							 const void *key, Size size);
+extern StoreResult StoreFillAbsence(uint64 hash, uint64 epoch,
+									const void *key, Size size,
+									uint64 counter);
 
 /* Sums over the partitions; takes each partition lock in turn, shared. */
 extern void StoreGetStats(StoreStats *stats);

@@ -128,14 +128,15 @@ RingAppend(StorePartition *partition, int ring, uint64 units, uint64 *position)
 void
 AddEntry(StorePartition *partition, int ring, StoreEntry *entry)
 {
-	Owner	   *owner = OwnerSlot(EpochOwner(entry->epoch));
+	Owner	   *owner = EntryOwner(entry);
+	StoreKind	kind = EntryKind(entry);
 
 	partition->live[ring] += EntryUnits(entry);
 	partition->items[ring]++;
-	if (EpochIsCurrent(entry->epoch))
+	if (EntryIsCurrent(entry))
 	{
-		pg_atomic_fetch_add_u64(&owner->items, 1);
-		pg_atomic_fetch_add_u64(&owner->bytes, EntryUnits(entry) * STORE_UNIT);
+		pg_atomic_fetch_add_u64(&owner->items[kind], 1);
+		pg_atomic_fetch_add_u64(&owner->bytes[kind], EntryUnits(entry) * STORE_UNIT);
 	}
 }
 
@@ -144,7 +145,8 @@ void
 DropEntry(StorePartition *partition, StoreSlot *slot, StoreEntry *entry,
 		  bool evicted)
 {
-	Owner	   *owner = OwnerSlot(EpochOwner(entry->epoch));
+	Owner	   *owner = EntryOwner(entry);
+	StoreKind	kind = EntryKind(entry);
 	uint64		word = pg_atomic_exchange_u64(slot, 0);
 	int			ring = SlotRing(word);
 
@@ -152,10 +154,10 @@ DropEntry(StorePartition *partition, StoreSlot *slot, StoreEntry *entry,
 	partition->items[ring]--;
 	if (evicted)
 		partition->evictions++;
-	if (EpochIsCurrent(entry->epoch))
+	if (EntryIsCurrent(entry))
 	{
-		SubtractAtMost(&owner->items, 1);
-		SubtractAtMost(&owner->bytes, EntryUnits(entry) * STORE_UNIT);
+		SubtractAtMost(&owner->items[kind], 1);
+		SubtractAtMost(&owner->bytes[kind], EntryUnits(entry) * STORE_UNIT);
 		if (evicted)
 			pg_atomic_fetch_add_u64(&owner->evictions, 1);
 	}
@@ -197,7 +199,7 @@ Sweep(StorePartition *partition, int budget)
 		}
 		partition->sweep_from = NextPosition(ring, position, EntryUnits(entry));
 
-		if (EpochIsCurrent(entry->epoch))
+		if (EntryIsCurrent(entry))
 			continue;
 		slot = IndexFindEntry(partition, EntryHash(entry), ring, position);
 		if (slot != NULL)
@@ -259,7 +261,7 @@ PopTail(StorePartition *partition, int ring, RoomPolicy policy, int *budget)
 
 	next = NextPosition(ring, position, EntryUnits(entry));
 	slot = IndexFindEntry(partition, EntryHash(entry), ring, position);
-	if (slot != NULL && !EpochIsCurrent(entry->epoch))
+	if (slot != NULL && !EntryIsCurrent(entry))
 	{
 		DropEntry(partition, slot, entry, false);
 		slot = NULL;

@@ -26,9 +26,10 @@
 static StoreSlot *FreeSlot(StorePartition *partition, uint32 bucket, int depth);
 static void MoveSlot(StoreSlot *from, StoreSlot *to);
 
-/* The slot of a hash, and its entry; NULL if there is none. */
+/* The slot of an owner's hash, and its entry; NULL if there is none. */
 StoreSlot *
-IndexFind(StorePartition *partition, uint64 bits, StoreEntry **entry)
+IndexFind(StorePartition *partition, uint64 owner, uint64 bits,
+		  StoreEntry **entry)
 {
 	uint32		tag = TagOf(bits);
 	uint32		number = FirstBucket(bits);
@@ -44,7 +45,7 @@ IndexFind(StorePartition *partition, uint64 bits, StoreEntry **entry)
 			uint64		word = pg_atomic_read_u64(slot);
 
 			*entry = EntryAt(partition, SlotRing(word), SlotPosition(word));
-			if (EntryHash(*entry) == bits)
+			if (EntryHash(*entry) == bits && EntryIsOf(*entry, owner))
 				return slot;
 			matches &= matches - 1;
 		}
@@ -96,13 +97,19 @@ IndexMakeSlot(StorePartition *partition, uint64 bits)
 	return NULL;
 }
 
-/* The item used least in the two buckets of a hash, which must be full. */
+/*
+ * The item used least in the two buckets of a hash, which must be full.  One
+ * of the same owner is preferred, however often it was used: so who finds out
+ * which keys of his share buckets, and fills these with them, pushes out his
+ * own.
+ */
 StoreSlot *
-IndexVictim(StorePartition *partition, uint64 bits)
+IndexVictim(StorePartition *partition, uint64 owner, uint64 bits)
 {
+	const int	strangers = SLOT_FREQ_MAX + 1;
 	uint32		number = FirstBucket(bits);
 	StoreSlot  *victim = NULL;
-	int			least = SLOT_FREQ_MAX + 1;
+	int			least = 2 * strangers;
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -112,10 +119,15 @@ IndexVictim(StorePartition *partition, uint64 bits)
 		{
 			uint64		word = pg_atomic_read_u64(&bucket->slots[j]);
 
-			if (word != 0 && SlotFreq(word) < least)
+			StoreEntry *entry = EntryAt(partition, SlotRing(word),
+										SlotPosition(word));
+			int			use = SlotFreq(word) +
+				(EntryIsOf(entry, owner) ? 0 : strangers);
+
+			if (use < least)
 			{
 				victim = &bucket->slots[j];
-				least = SlotFreq(word);
+				least = use;
 			}
 		}
 		number = OtherBucket(number, TagOf(bits));

@@ -82,24 +82,54 @@ typedef struct StoreGhosts
  * What precedes each payload in a ring.  Written once, before the entry is
  * published.  An entry of size 0 fills the ring up to its end and has no more
  * than its first word.
+ *
+ *		hash 40 | size 24
+ *		marked 1 | kind 2 | epoch 61
+ *		xid 64			(not in an absence: its payload begins here)
+ *		payload
+ *		mark			(if marked)
+ *
+ * So two kinds of one hash under one epoch differ in their second word, and
+ * looking for one compares it with the other as quickly as with a row of
+ * another epoch.
  */
 typedef struct StoreEntry
 {
-	uint64		hash_size;		/* 40 bits of hash, 24 bits of size in units,
-								 * this header included */
-	uint64		epoch;
+	uint64		hash_size;		/* size in units, this header included */
+	uint64		kind_epoch;
 	uint64		xid;
 } StoreEntry;
 
 #define ENTRY_SIZE_BITS		24
 #define ENTRY_HASH_BITS		40
+#define ENTRY_MARKED		(UINT64CONST(1) << 63)
+#define ENTRY_KIND_SHIFT	61
+#define ENTRY_KIND_MASK		3
+#define ENTRY_EPOCH_MASK	((UINT64CONST(1) << ENTRY_KIND_SHIFT) - 1)
+
 #define EntryUnits(entry) \
 	((entry)->hash_size & ((UINT64CONST(1) << ENTRY_SIZE_BITS) - 1))
 #define EntryHash(entry)	((entry)->hash_size >> ENTRY_SIZE_BITS)
-#define EntryPayload(entry) ((char *) (entry) + sizeof(StoreEntry))
-#define EntryPayloadSize(entry) \
-	(EntryUnits(entry) * STORE_UNIT - sizeof(StoreEntry))
-#define UnitsForPayload(size)	(((size) + sizeof(StoreEntry)) / STORE_UNIT)
+#define EntryEpoch(entry)	((entry)->kind_epoch & ENTRY_EPOCH_MASK)
+#define EntryKind(entry) \
+	((StoreKind) (((entry)->kind_epoch >> ENTRY_KIND_SHIFT) & ENTRY_KIND_MASK))
+#define EntryIsMarked(entry)	(((entry)->kind_epoch & ENTRY_MARKED) != 0)
+#define KindAndEpoch(kind, epoch) \
+	(((uint64) (kind) << ENTRY_KIND_SHIFT) | (epoch))
+
+#define HeaderSize(kind) \
+	((kind) == STORE_ABSENCE ? offsetof(StoreEntry, xid) : sizeof(StoreEntry))
+#define EntryPayload(entry, kind)	((char *) (entry) + HeaderSize(kind))
+#define EntryPayloadSize(entry, kind) \
+	(EntryUnits(entry) * STORE_UNIT - HeaderSize(kind) - \
+	 (EntryIsMarked(entry) ? sizeof(StoreMark) : 0))
+#define EntryMark(entry) \
+	((StoreMark *) ((char *) (entry) + EntryUnits(entry) * STORE_UNIT) - 1)
+#define UnitsOfContent(content) \
+	((HeaderSize((content)->kind) + (content)->size + \
+	  ((content)->mark != NULL ? sizeof(StoreMark) : 0)) / STORE_UNIT)
+#define MAX_ENTRY_UNITS \
+	((STORE_MAX_SIZE + sizeof(StoreEntry) + sizeof(StoreMark)) / STORE_UNIT)
 
 /*
  * The tails are written under the partition's lock and read by every reader;
@@ -251,19 +281,43 @@ EntryAt(StorePartition *partition, int ring, uint64 position)
 						   (position & store_layout.ring_mask[ring]) * STORE_UNIT);
 }
 
+/* Can entries of a kind under an epoch still be found? */
 static inline bool
-EpochIsCurrent(uint64 epoch)
+EpochIsCurrent(StoreKind kind, uint64 epoch)
 {
-	return pg_atomic_read_u64(&OwnerSlots[EpochOwner(epoch)].epoch) == epoch;
+	Owner	   *owner = &OwnerSlots[EpochOwner(epoch)];
+
+	return epoch == pg_atomic_read_u64(kind == STORE_ABSENCE ?
+									   &owner->absences : &owner->epoch);
+}
+
+static inline bool
+EntryIsCurrent(const StoreEntry *entry)
+{
+	return EpochIsCurrent(EntryKind(entry), EntryEpoch(entry));
+}
+
+static inline Owner *
+EntryOwner(const StoreEntry *entry)
+{
+	return OwnerSlot(EpochOwner(EntryEpoch(entry)));
+}
+
+/* Is it of the owner of this key, or of one whose slot that has now? */
+static inline bool
+EntryIsOf(const StoreEntry *entry, uint64 owner)
+{
+	return pg_atomic_read_u64(&EntryOwner(entry)->key) == owner;
 }
 
 /* store_index.c; all for the holder of the partition's lock */
-extern StoreSlot *IndexFind(StorePartition *partition, uint64 bits,
-							StoreEntry **entry);
+extern StoreSlot *IndexFind(StorePartition *partition, uint64 owner,
+							uint64 bits, StoreEntry **entry);
 extern StoreSlot *IndexFindEntry(StorePartition *partition, uint64 bits,
 								 int ring, uint64 position);
 extern StoreSlot *IndexMakeSlot(StorePartition *partition, uint64 bits);
-extern StoreSlot *IndexVictim(StorePartition *partition, uint64 bits);
+extern StoreSlot *IndexVictim(StorePartition *partition, uint64 owner,
+							  uint64 bits);
 extern void IndexMove(StoreSlot *slot, int ring, uint64 position, int freq);
 
 /* store_evict.c; the same */

@@ -15,6 +15,7 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "common/hashfn.h"
+#include "store/secret.h"
 #include "store/store.h"
 #include "table/item.h"
 #include "utils/memutils.h"
@@ -166,23 +167,32 @@ ByrefImage(const KeyColumn *column, Datum value, int *len)
 	return (const unsigned char *) DatumGetPointer(value);
 }
 
-uint64
-KeyHashGeneral(const ItemShape *shape, uint64 seed, const Datum *key)
+void
+MakeKeySeed(uint64 ownerkey, uint64 purpose, uint64 *seed)
 {
-	uint64		hash = seed;
+	DeriveSecrets(ownerkey, purpose, KEY_SEED_WORDS, seed);
+	seed[1] |= 1;
+	seed[2] |= 1;
+}
+
+uint64
+KeyHashGeneral(const ItemShape *shape, const uint64 *seed, const Datum *key)
+{
+	uint64		hash = seed[0];
 
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *column = &shape->keys[i];
 
 		if (column->typbyval)
-			hash = MixHash(hash + ByvalImage(column, key[i]));
+			hash = MixHash(hash ^ ByvalImage(column, key[i]), seed);
 		else
 		{
 			int			len;
 			const unsigned char *bytes = ByrefImage(column, key[i], &len);
 
-			hash = MixHash(hash_bytes_extended(bytes, len, hash));
+			hash = MixHash(hash_bytes_extended(bytes, len, hash),
+						   seed);
 		}
 	}
 	return hash;

@@ -40,14 +40,27 @@ extern HeapTupleHeader ItemImage(const ItemShape *shape, HeapTuple tuple,
  */
 extern void ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key);
 
-/* The finalizer of MurmurHash3: a bijection, so short keys do not collide. */
+/*
+ * What the hashes of a relation's keys are made with, for one purpose (0: its
+ * primary key).  Nobody outside can know it, so nobody can choose a key by its
+ * hash, nor compare hashes of two relations (secret.c).
+ */
+#define KEY_SEED_WORDS	3
+
+extern void MakeKeySeed(uint64 ownerkey, uint64 purpose, uint64 *seed);
+
+/*
+ * The finalizer of MurmurHash3, with multipliers from the seed in place of its
+ * own.  These being odd, it is a bijection, so short keys do not collide.  That
+ * is no cryptographic function, but nobody gets to see what it gives.
+ */
 static inline uint64
-MixHash(uint64 hash)
+MixHash(uint64 hash, const uint64 *seed)
 {
 	hash ^= hash >> 33;
-	hash *= UINT64CONST(0xff51afd7ed558ccd);
+	hash *= seed[1];
 	hash ^= hash >> 33;
-	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	hash *= seed[2];
 	hash ^= hash >> 33;
 	return hash;
 }
@@ -73,25 +86,18 @@ ByvalImage(const KeyColumn *column, Datum value)
 	}
 }
 
-/* What the hashes of a relation's keys begin with; it has this owner's key. */
-static inline uint64
-KeyHashSeed(uint64 ownerkey)
-{
-	return MixHash(ownerkey + UINT64CONST(0x9e3779b97f4a7c15));
-}
-
 /*
  * Hash of a key's image.  One number is the usual case, here and below, and
  * is in the way of every lookup.
  */
-extern uint64 KeyHashGeneral(const ItemShape *shape, uint64 seed,
+extern uint64 KeyHashGeneral(const ItemShape *shape, const uint64 *seed,
 							 const Datum *key);
 
 static inline uint64
-KeyHash(const ItemShape *shape, uint64 seed, const Datum *key)
+KeyHash(const ItemShape *shape, const uint64 *seed, const Datum *key)
 {
 	if (shape->nkeys == 1 && shape->keys[0].typbyval)
-		return MixHash(seed + ByvalImage(&shape->keys[0], key[0]));
+		return MixHash(seed[0] ^ ByvalImage(&shape->keys[0], key[0]), seed);
 	return KeyHashGeneral(shape, seed, key);
 }
 

@@ -177,7 +177,7 @@ FindItemRelation(Oid relid)
 		memset((char *) relation + sizeof(Oid), 0,
 			   sizeof(ItemRelation) - sizeof(Oid));
 		relation->key = RelationOwnerKey(MyDatabaseId, relid);
-		relation->seed = KeyHashSeed(relation->key);
+		MakeKeySeed(relation->key, 0, relation->seed);
 		relation->owner = OWNER_NONE;
 	}
 	last = relation;

@@ -38,7 +38,7 @@ typedef struct ItemRelation
 	Oid			relid;			/* hash key; must be first */
 	bool		valid;			/* cleared by the relcache callback */
 	uint64		key;			/* as owner: database and relid */
-	uint64		seed;			/* KeyHashSeed() of it */
+	uint64		seed[KEY_SEED_WORDS];	/* of its primary key's hashes */
 	RelationState state;
 	RelationState fitness;		/* what state would be, once attached */
 	bool		attached;		/* has our trigger, in whatever form */

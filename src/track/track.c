@@ -119,9 +119,9 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 	{
 		/* rule 3: too late to publish */
 		if (old != NULL)
-			StoreRemove(oldhash);
+			StoreRemove(relation->key, oldhash);
 		if (new != NULL)
-			StoreRemove(newhash);
+			StoreRemove(relation->key, newhash);
 		return;
 	}
 
@@ -303,13 +303,20 @@ PublishKey(const TrackedKey *key, uint64 xid)
 		return;
 	if (key->publish && relation->epoch != EPOCH_NONE)
 	{
-		StorePublish(key->id.hash, relation->epoch, xid, key->image,
-					 ItemImageSize(key->image), key->replaces);
+		StoreContent content = {
+			.kind = STORE_ROW,
+			.xid = xid,
+			.payload = key->image,
+			.size = ItemImageSize(key->image)
+		};
+
+		StorePublish(relation->key, key->id.hash, relation->epoch, &content,
+					 key->replaces);
 		CountEffect(relation, COUNT_PUBLISHES);
 	}
 	else if (key->replaces)
 	{
-		StoreRemove(key->id.hash);
+		StoreRemove(relation->key, key->id.hash);
 		CountEffect(relation, COUNT_REMOVALS);
 	}
 }

@@ -212,7 +212,8 @@ FindVersion(const ItemAccess *access, uint64 hash, StoreHint hint,
 	StoreItem	item;
 	HeapTupleHeaderData header;
 
-	if (!StoreFind(hash, access->epoch, SizeofHeapTupleHeader, hint, &item) ||
+	if (!StoreFind(hash, access->epoch, STORE_ROW, SizeofHeapTupleHeader, hint,
+				   &item) ||
 		!ItemIsVisible(access, &item) ||
 		!StoreCopy(&item, &header, SizeofHeapTupleHeader))
 		return false;
