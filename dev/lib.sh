@@ -27,7 +27,7 @@ SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PROGRAM=dev/$(basename "$0")
 
 MIN_MAJOR=15
-MAX_MAJOR=18
+MAX_MAJOR=19
 
 WORK=
 POLICY=

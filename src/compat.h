@@ -11,11 +11,13 @@
 #ifndef ITEMCACHE_COMPAT_H
 #define ITEMCACHE_COMPAT_H
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "fmgr.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -110,8 +112,13 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #define AttributeIsVirtual(att) (false)
 #endif
 
-/* 18 counts index searches in a struct of the caller's. */
-#if PG_VERSION_NUM >= 180000
+/*
+ * 18 counts index searches in a struct of the caller's, 19 takes flags.
+ */
+#if PG_VERSION_NUM >= 190000
+#define BeginIndexScan(rel, index, snapshot, nkeys) \
+	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0, 0)
+#elif PG_VERSION_NUM >= 180000
 #define BeginIndexScan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0)
 #else
@@ -165,9 +172,16 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 
 /*
  * What an update says of the indexes that want a new entry: since 16 they may
- * be those only that summarize blocks (BRIN).
+ * be those only that summarize blocks (BRIN).  19 made flags of the booleans.
  */
-#if PG_VERSION_NUM >= 160000
+#if PG_VERSION_NUM >= 190000
+#define IndexesToUpdate TU_UpdateIndexes
+#define AnyIndexToUpdate(indexes) ((indexes) != TU_None)
+#define UpdateIndexes(target, slot, estate, indexes) \
+	ExecInsertIndexTuples((target), (estate), EIIT_IS_UPDATE | \
+						  ((indexes) == TU_Summarizing ? EIIT_ONLY_SUMMARIZING : 0), \
+						  (slot), NIL, NULL)
+#elif PG_VERSION_NUM >= 160000
 #define IndexesToUpdate TU_UpdateIndexes
 #define AnyIndexToUpdate(indexes) ((indexes) != TU_None)
 #define UpdateIndexes(target, slot, estate, indexes) \
@@ -178,6 +192,74 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #define AnyIndexToUpdate(indexes) (indexes)
 #define UpdateIndexes(target, slot, estate, indexes) \
 	ExecInsertIndexTuples((target), (slot), (estate), true, false, NULL, NIL)
+#endif
+
+/* 19 has options in table_tuple_update(). */
+#if PG_VERSION_NUM >= 190000
+#define UpdateTuple(rel, tid, slot, cid, snapshot, failure, lockmode, indexes) \
+	table_tuple_update((rel), (tid), (slot), (cid), 0, (snapshot), \
+					   InvalidSnapshot, true, (failure), (lockmode), (indexes))
+#else
+#define UpdateTuple(rel, tid, slot, cid, snapshot, failure, lockmode, indexes) \
+	table_tuple_update((rel), (tid), (slot), (cid), (snapshot), \
+					   InvalidSnapshot, true, (failure), (lockmode), (indexes))
+#endif
+
+/*
+ * Prune a page that is about to be written.  19 can set its bit in the
+ * visibility map on the way, which would be of no use.
+ */
+#if PG_VERSION_NUM >= 190000
+static inline void
+PrunePage(Relation rel, Buffer buffer)
+{
+	Buffer		vmbuffer = InvalidBuffer;
+
+	heap_page_prune_opt(rel, buffer, &vmbuffer, false);
+	if (BufferIsValid(vmbuffer))
+		ReleaseBuffer(vmbuffer);
+}
+#else
+#define PrunePage(rel, buffer) heap_page_prune_opt((rel), (buffer))
+#endif
+
+/* 19 named the state of ON CONFLICT for what else it can do. */
+#if PG_VERSION_NUM < 190000
+#define OnConflictActionState OnConflictSetState
+#endif
+
+/* 19 has an instrumentation of its own for nodes. */
+#if PG_VERSION_NUM < 190000
+#define NodeInstrumentation Instrumentation
+#endif
+
+/* 19 names a tranche of locks where it is made, for all processes. */
+#if PG_VERSION_NUM >= 190000
+#define NewLockTranche(name) LWLockNewTrancheId(name)
+#define RegisterLockTranche(tranche, name) ((void) 0)
+#else
+#define NewLockTranche(name) LWLockNewTrancheId()
+#define RegisterLockTranche(tranche, name) LWLockRegisterTranche((tranche), (name))
+#endif
+
+/*
+ * 19 is told which strategies a join makes use of, to disable it where they
+ * are: as try_nestloop_path() and try_partial_nestloop_path() do.
+ */
+#if PG_VERSION_NUM >= 190000
+#define InitialCostNestloop(root, workspace, jointype, outer, inner, extra) \
+	initial_cost_nestloop((root), (workspace), (jointype), \
+						  PGS_NESTLOOP_PLAIN | \
+						  ((outer)->parallel_workers > 0 ? 0 : PGS_CONSIDER_NONPARTIAL), \
+						  (outer), (inner), (extra))
+#else
+#define InitialCostNestloop(root, workspace, jointype, outer, inner, extra) \
+	initial_cost_nestloop((root), (workspace), (jointype), (outer), (inner), (extra))
+#endif
+
+/* 19's name for going on with the next case. */
+#if PG_VERSION_NUM < 190000
+#define pg_fallthrough __attribute__((fallthrough))
 #endif
 
 /* 18 does without execute_once. */

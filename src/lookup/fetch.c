@@ -109,7 +109,7 @@ bool
 FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 			 StoreHint hint, Datum *values, bool *isnull, ItemPointer tid)
 {
-	Instrumentation *instrument = fetcher->ps->instrument;
+	NodeInstrumentation *instrument = fetcher->ps->instrument;
 	ItemAccess	access;
 
 	BeginItemAccess(&access, fetcher->relation, fetcher->ps->state->es_snapshot);

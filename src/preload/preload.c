@@ -37,6 +37,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 static const char *const PreloadStateNames[] = {
 	"loading", "done", "full", "stopped", "skipped", "failed"
@@ -82,10 +83,10 @@ PreloadShmemInit(void)
 	if (!found)
 	{
 		memset(Preload, 0, sizeof(PreloadShared));
-		Preload->tranche = LWLockNewTrancheId();
+		Preload->tranche = NewLockTranche("itemcache preload");
 		LWLockInitialize(&Preload->lock, Preload->tranche);
 	}
-	LWLockRegisterTranche(Preload->tranche, "itemcache preload");
+	RegisterLockTranche(Preload->tranche, "itemcache preload");
 }
 
 void

@@ -304,7 +304,7 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 	JoinCostWorkspace workspace;
 	NestPath   *loop;
 
-	initial_cost_nestloop(root, &workspace, jointype, outer, batched, extra);
+	InitialCostNestloop(root, &workspace, jointype, outer, batched, extra);
 	loop = create_nestloop_path(root, joinrel, jointype, &workspace, extra,
 								outer, batched, extra->restrictlist,
 								build_join_pathkeys(root, joinrel, jointype,

@@ -314,7 +314,7 @@ ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
 				ParseDigits((struct varlena *) DatumGetPointer(arg), value))
 				return true;
 			arg = CStringGetDatum(TextDatumGetCString(arg));
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case CONVERT_CSTRING:
 			*value = InputFunctionCall(&shape->keys[i].inproc,
 									   DatumGetCString(arg),

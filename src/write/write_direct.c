@@ -232,7 +232,7 @@ FetchVersion(const DirectUpdate *direct, ItemPointer tid)
 	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
 	bool		found;
 
-	heap_page_prune_opt(rel, buffer);
+	PrunePage(rel, buffer);
 	found = table_tuple_fetch_row_version(rel, tid, direct->access.snapshot,
 										  direct->target->ri_onConflict->oc_Existing);
 	ReleaseBuffer(buffer);
@@ -274,7 +274,7 @@ MakeVersion(const DirectUpdate *direct, TupleTableSlot *row)
 	ResultRelInfo *target = direct->target;
 	Relation	rel = target->ri_RelationDesc;
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
-	OnConflictSetState *conflict = target->ri_onConflict;
+	OnConflictActionState *conflict = target->ri_onConflict;
 	TupleTableSlot *new;
 
 	econtext->ecxt_scantuple = conflict->oc_Existing;
@@ -311,9 +311,8 @@ ReplaceVersion(const DirectUpdate *direct, ItemPointer tid, TupleTableSlot *new)
 	IndexesToUpdate indexes;
 	List	   *recheck = NIL;
 
-	if (table_tuple_update(rel, tid, new, estate->es_output_cid,
-						   estate->es_snapshot, InvalidSnapshot, true,
-						   &failure, &lockmode, &indexes) != TM_Ok)
+	if (UpdateTuple(rel, tid, new, estate->es_output_cid, estate->es_snapshot,
+					&failure, &lockmode, &indexes) != TM_Ok)
 		return false;
 	if (target->ri_NumIndices > 0 && AnyIndexToUpdate(indexes))
 		recheck = UpdateIndexes(target, new, estate, indexes);

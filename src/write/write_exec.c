@@ -209,7 +209,7 @@ MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
 	if (!IsA(stmt->planTree, ModifyTable))
 		RefusePlan(relation);
 	*modify = *(ModifyTable *) stmt->planTree;
-	rti = linitial_int(stmt->resultRelations);
+	rti = linitial_int(modify->resultRelations);
 	if (rt_fetch(rti, stmt->rtable)->relid != relation->relid)
 		RefuseTarget(relation);
 
@@ -503,7 +503,7 @@ ReScanRowSource(CustomScanState *node)
 static void
 ExplainRowSource(CustomScanState *node, List *ancestors, ExplainState *es)
 {
-	Instrumentation *instrument = node->ss.ps.instrument;
+	NodeInstrumentation *instrument = node->ss.ps.instrument;
 
 	if (es->analyze && instrument != NULL)
 		ExplainPropertyInteger("Cached Rows Updated", NULL,
