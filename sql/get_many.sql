@@ -17,7 +17,7 @@ SELECT count(itemcache.attach(t::regclass)) FROM unnest(ARRAY['items', 'named', 
 SELECT * FROM itemcache.get_many(NULL::items, ARRAY[5, 1, 7, NULL, 1, 9, 5]::bigint[]);
 SELECT * FROM itemcache.get_many(NULL::items, ARRAY[5, 1, 7, NULL, 1, 9, 5]::bigint[]);
 SELECT * FROM itemcache.get_many(NULL::items, ARRAY[9, 1]);		-- integer[] will do
-SELECT * FROM itemcache.get_many(NULL::items, '{9,1}');			-- and a literal
+SELECT * FROM helper.try($$SELECT * FROM itemcache.get_many(NULL::items, '{9,1}')$$);			-- and a literal
 SELECT * FROM itemcache.get_many(NULL::items, ARRAY['9', '1']);	-- and text
 SELECT g.*, k FROM unnest(ARRAY[3, 2]) k, itemcache.get_many(NULL::items, ARRAY[k]) g;
 SELECT ordinality, id FROM itemcache.get_many(NULL::items, ARRAY[3, 7, 2]) WITH ORDINALITY;
@@ -115,8 +115,8 @@ SELECT count(*) FROM named;
 
 -- wrong keys
 SELECT * FROM itemcache.get_many(NULL::items, ARRAY['1', 'x']);
-SELECT * FROM itemcache.get_many(NULL::items, ARRAY[1.5]);
-SELECT * FROM itemcache.get_many(NULL::items, 1);
+SELECT * FROM helper.try($$SELECT * FROM itemcache.get_many(NULL::items, ARRAY[1.5])$$);
+SELECT * FROM helper.try($$SELECT * FROM itemcache.get_many(NULL::items, 1)$$);
 SELECT * FROM itemcache.get_many(NULL::pairs, ARRAY[ROW(1, 'x'), ROW(1, 'x', 'y')]);
 SELECT * FROM itemcache.get_many(NULL::pairs, ARRAY[1]);
 SELECT * FROM itemcache.get_many(NULL::int, ARRAY[1]);

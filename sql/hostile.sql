@@ -21,7 +21,9 @@ END
 $$;
 CREATE OPERATOR itemcache./ (LEFTARG = numeric, RIGHTARG = bigint, FUNCTION = itemcache.divide);
 RESET ROLE;
+\set SHOW_CONTEXT never
 CREATE EXTENSION itemcache;
+\set SHOW_CONTEXT errors
 CREATE EXTENSION itemcache SCHEMA itemcache;
 SET client_min_messages = warning;
 DROP SCHEMA itemcache CASCADE;
