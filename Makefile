@@ -8,6 +8,7 @@ OBJS = \
 	src/store/store.o \
 	src/store/store_evict.o \
 	src/store/store_index.o \
+	src/store/trylock.o \
 	src/table/callsite.o \
 	src/table/item.o \
 	src/table/keyarg.o \

@@ -70,7 +70,7 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 									 item->counter, if_room);
 		if (item->result == STORE_DONE)
 			filled++;
-		else if (item->result == STORE_STALE)
+		else if (item->result == STORE_STALE || item->result == STORE_BUSY)
 			refused++;
 	}
 	if (filled > 0)

@@ -458,7 +458,12 @@ itemcache_preload_progress(PG_FUNCTION_ARGS)
 		Datum		values[11];
 		bool		nulls[11] = {false};
 
-		LWLockAcquire(&Preload->lock, LW_SHARED);
+		/* as long as it takes, but it can be cancelled */
+		while (!LWLockConditionalAcquire(&Preload->lock, LW_SHARED))
+		{
+			CHECK_FOR_INTERRUPTS();
+			pg_usleep(1000L);
+		}
 		entry = Preload->entries[i];
 		LWLockRelease(&Preload->lock);
 		if (entry.dbid == InvalidOid)

@@ -48,6 +48,7 @@
 #include "compat.h"
 #include "settings.h"
 #include "store/owner.h"
+#include "store/trylock.h"
 
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -160,9 +161,10 @@ OwnerFind(uint64 key)
 int
 OwnerMake(uint64 key)
 {
-	int			number;
+	int			number = OwnerFind(key);
 
-	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	if (number != OWNER_NONE || !TryLock(owner_lock, false))
+		return number;
 	number = OwnerFind(key);
 	if (number == OWNER_NONE)
 	{

@@ -87,7 +87,8 @@ extern int	OwnerFind(uint64 key);
 /*
  * Number of the slot of "key", which is made if there is none.  When the set
  * the key belongs to is full, the owner in it with the fewest items loses its
- * slot (and so its items).  Takes OwnerLock; never fails.
+ * slot (and so its items).  To have a slot is optional: OWNER_NONE if others keep
+ * OwnerLock, which is not waited for.
  */
 extern int	OwnerMake(uint64 key);
 

@@ -69,6 +69,7 @@
 #include "compat.h"
 #include "settings.h"
 #include "store/store_internal.h"
+#include "store/trylock.h"
 
 #include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
@@ -102,6 +103,7 @@ static LWLockPadded *partition_locks = NULL;
 
 static void ComputeLayout(StoreLayout *layout, Size memory, Size taken,
 						  uint64 *max_items);
+static LWLock *PartitionLock(uint64 hash);
 static LWLock *LockPartition(uint64 hash);
 static bool ReadMark(StoreItem *item);
 static StoreEntry MakeHeader(uint64 hash, uint64 epoch,
@@ -457,10 +459,12 @@ StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
 		MOVES_PER_PUT;
 	for (;;)
 	{
-		LWLock	   *lock = LockPartition(hash);
+		LWLock	   *lock = PartitionLock(hash);
 		StoreResult result = STORE_STALE;
 		bool		again = false;
 
+		if (!TryLock(lock, if_room))
+			return STORE_BUSY;
 		if (EpochIsCurrent(content->kind, epoch) &&
 			pg_atomic_read_u64(CounterOf(partition, hash)) == counter)
 			result = PutEntry(partition, owner, &header, content, true, if_room,
@@ -551,7 +555,6 @@ StoreGetStats(StoreStats *stats)
 	{
 		StorePartition *partition = PartitionAt(i);
 
-		LWLockAcquire(&partition_locks[i].lock, LW_SHARED);
 		for (int ring = 0; ring < RINGS; ring++)
 		{
 			stats->capacity += store_layout.ring_units[ring] * STORE_UNIT;
@@ -560,7 +563,6 @@ StoreGetStats(StoreStats *stats)
 			stats->items += partition->items[ring];
 		}
 		stats->evictions += partition->evictions;
-		LWLockRelease(&partition_locks[i].lock);
 	}
 }
 
@@ -632,9 +634,16 @@ ComputeLayout(StoreLayout *layout, Size memory, Size taken, uint64 *max_items)
 }
 
 static LWLock *
+PartitionLock(uint64 hash)
+{
+	return &partition_locks[PartitionNumber(hash)].lock;
+}
+
+/* For those who must: see trylock.c. */
+static LWLock *
 LockPartition(uint64 hash)
 {
-	LWLock	   *lock = &partition_locks[PartitionNumber(hash)].lock;
+	LWLock	   *lock = PartitionLock(hash);
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	return lock;

@@ -80,6 +80,7 @@ typedef enum StoreResult
 {
 	STORE_DONE,					/* the item is in */
 	STORE_STALE,				/* the epoch or the key's counter has moved */
+	STORE_BUSY,					/* others kept the partition locked */
 	STORE_FULL,					/* no room but by evicting a live item */
 	STORE_TOO_LARGE				/* can never be held */
 } StoreResult;
@@ -154,6 +155,10 @@ extern uint64 StoreReadCounter(uint64 hash);
  * refused with STORE_STALE unless the owner's epoch is "epoch" and the hash's
  * counter is "counter".  Replaces whatever the owner has of the hash, be it of
  * another kind.  With "if_room", refuses to evict a live item.
+ *
+ * Nobody needs a fill: it does not wait for the partition's lock, but tries a
+ * few times and gives up with STORE_BUSY.  With "if_room", which is a load's and
+ * leaves a hole then, it tries for a moment longer.
  */
 extern StoreResult StoreFill(uint64 hash, uint64 epoch,
 							 const StoreContent *content,
@@ -192,7 +197,7 @@ extern StoreResult StoreFillAbsence(uint64 hash, uint64 epoch,
 									const void *key, Size size,
 									uint64 counter);
 
-/* Sums over the partitions; takes each partition lock in turn, shared. */
+/* Sums over the partitions, read without locks. */
 extern void StoreGetStats(StoreStats *stats);
 
 #endif							/* ITEMCACHE_STORE_H */

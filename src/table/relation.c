@@ -330,6 +330,8 @@ uint64
 NewItemRelationEpoch(ItemRelation *relation)
 {
 	relation->owner = OwnerMake(relation->key);
+	if (relation->owner == OWNER_NONE)
+		return EPOCH_NONE;
 	return OwnerEpoch(relation->owner, relation->key);
 }
 

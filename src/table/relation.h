@@ -50,7 +50,7 @@ typedef struct ItemRelation
 	bool		pkvalid;		/* and its index can be scanned */
 	TransactionId pkcheckxmin;	/* indcheckxmin: pg_index row's xmin */
 	ItemShape  *shape;
-	int			owner;			/* slot number; OWNER_NONE unless served */
+	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */
 	uint64		locked;			/* LockGeneration when the lock was taken */
 	NameData	name;			/* when last looked */
@@ -69,7 +69,8 @@ typedef struct ItemRelation
 
 #define RelationCount(relation, kind, n) \
 	do { \
-		if ((relation)->owner != OWNER_NONE) \
+		if ((relation)->state == RELATION_SERVED || \
+			(relation)->owner != OWNER_NONE) \
 			StatsCount(&(relation)->counters, (relation)->owner, \
 					   (relation)->key, (kind), (n)); \
 	} while (0)
@@ -138,18 +139,19 @@ extern ItemRelation *ItemRelationOf(Relation rel);
 /* Description for people of why a relation is not served (for views, errors). */
 extern const char *RelationStateName(RelationState state);
 
-/* An epoch for a relation whose owner slot went to another table. */
+/* An epoch for a relation that has no owner slot, or not any more; or none. */
 extern uint64 NewItemRelationEpoch(ItemRelation *relation);
 
 /* The relation's current epoch, or EPOCH_NONE if it is not served. */
 static inline uint64
 ItemRelationEpoch(ItemRelation *relation)
 {
-	uint64		epoch;
+	uint64		epoch = EPOCH_NONE;
 
 	if (relation->state != RELATION_SERVED)
 		return EPOCH_NONE;
-	epoch = OwnerEpoch(relation->owner, relation->key);
+	if (relation->owner != OWNER_NONE)
+		epoch = OwnerEpoch(relation->owner, relation->key);
 	return epoch != EPOCH_NONE ? epoch : NewItemRelationEpoch(relation);
 }
 

@@ -272,7 +272,8 @@ PublishKeys(bool publish)
 		else if (publish && !relation->redefined)
 		{
 			relation->owner = OwnerMake(relation->key);
-			relation->epoch = OwnerEpoch(relation->owner, relation->key);
+			if (relation->owner != OWNER_NONE)
+				relation->epoch = OwnerEpoch(relation->owner, relation->key);
 		}
 		else
 			relation->owner = OwnerFind(relation->key);
