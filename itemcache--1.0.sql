@@ -192,7 +192,8 @@ CREATE FUNCTION itemcache.stats_get(
 	OUT refused bigint,
 	OUT publishes bigint,
 	OUT removals bigint,
-	OUT evictions bigint)
+	OUT evictions bigint,
+	OUT preloader text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'itemcache_stats'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -221,6 +222,7 @@ COMMENT ON COLUMN itemcache.stats.refused IS 'rows read but not cached because t
 COMMENT ON COLUMN itemcache.stats.publishes IS 'items cached by the transactions that wrote them';
 COMMENT ON COLUMN itemcache.stats.removals IS 'keys removed by the transactions that wrote them';
 COMMENT ON COLUMN itemcache.stats.evictions IS 'items evicted to make room';
+COMMENT ON COLUMN itemcache.stats.preloader IS 'the start-up loader: "loading", "done", "off" (itemcache.preload), "in recovery", or what keeps it from loading: "not started", "waiting for a worker process" (max_worker_processes), "terminated" (its launcher), "incomplete" (its workers were terminated or failed)';
 COMMENT ON COLUMN itemcache.stats.hit_ratio IS 'hits among all lookups';
 
 CREATE FUNCTION itemcache.tables_get(

@@ -1,6 +1,6 @@
 -- The settings, and the views with every column documented.
 
-SELECT name, context, vartype, boot_val, unit FROM pg_settings WHERE name LIKE 'itemcache.%' ORDER BY name COLLATE "C";
+SELECT name, context, vartype, boot_val, min_val, max_val, unit FROM pg_settings WHERE name LIKE 'itemcache.%' ORDER BY name COLLATE "C";
 SELECT name FROM pg_settings WHERE name LIKE 'itemcache.%' AND (short_desc IS NULL OR short_desc = '');
 SELECT current_setting('itemcache.memory') IS NOT NULL AS memory, current_setting('itemcache.enabled') AS enabled;
 SET itemcache.memory = '1GB';
@@ -13,8 +13,24 @@ SET itemcache.no_such_setting = 1;
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET itemcache.memory = '-1';
 ALTER SYSTEM SET itemcache.memory = '1kB';
+ALTER SYSTEM SET itemcache.memory = '2TB';
+ALTER SYSTEM SET itemcache.max_items = -1;
+ALTER SYSTEM SET itemcache.max_items = 2147483648;
+ALTER SYSTEM SET itemcache.max_item_size = 0;
+ALTER SYSTEM SET itemcache.max_item_size = '65MB';
+ALTER SYSTEM SET itemcache.preload_workers = 0;
+ALTER SYSTEM SET itemcache.preload_workers = 65;
 ALTER SYSTEM SET itemcache.preload_workers = -1;
 \set VERBOSITY default
+-- what the documents say is the largest can be set
+ALTER SYSTEM SET itemcache.memory = '2147483647kB';
+ALTER SYSTEM SET itemcache.max_items = 2147483647;
+ALTER SYSTEM SET itemcache.max_item_size = '64MB';
+ALTER SYSTEM SET itemcache.preload_workers = 64;
+ALTER SYSTEM RESET itemcache.memory;
+ALTER SYSTEM RESET itemcache.max_items;
+ALTER SYSTEM RESET itemcache.max_item_size;
+ALTER SYSTEM RESET itemcache.preload_workers;
 
 -- enabled: this session reads the table
 CREATE TABLE settings_items (id int PRIMARY KEY, v text);

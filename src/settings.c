@@ -36,7 +36,7 @@ DefineSettings(void)
 							"Shared memory of the item cache.",
 							"All that it takes, for items, index and counters; it never uses more.",
 							&itemcache_memory,
-							128 * 1024, 1024, INT_MAX,
+							128 * 1024, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("itemcache.max_items",

@@ -50,6 +50,12 @@ sub wait_loaded
 	$node->poll_query_until('one', $loaded) or die 'preload did not end';
 }
 
+# What the view of the cache says of the loader
+sub preloader
+{
+	return $node->safe_psql('one', 'SELECT preloader FROM itemcache.stats');
+}
+
 # Hold up the loader in the middle of "items" of a database, across restarts.
 sub hold_up
 {
@@ -80,6 +86,7 @@ is( $node->safe_psql('one', q{SELECT datname, relation, state, workers, blocks_t
 			"$db|public.parts_1_1|done|0|t|" . $node->safe_psql($db, 'SELECT count(*) FROM parts_1_1'))
 		} ('one', 'two')),
 	'progress of what was loaded');
+is(preloader(), 'done', 'the loader is done');
 my $log = log_from($node, $offset);
 foreach my $db ('one', 'two')
 {
@@ -107,6 +114,7 @@ foreach my $workers (1, 2, 4)
 	wait_held_up();
 	is($node->safe_psql('one', q{SELECT state FROM itemcache.preload_progress WHERE datname = 'one' AND relation = 'public.items'}),
 		'loading', "$workers workers: loading");
+	is(preloader(), 'loading', "$workers workers: the loader is loading");
 	is($node->safe_psql('one', q{SELECT bool_and(blocks_done <= blocks_total AND started_at <= now() AND finished_at IS NULL AND workers > 0)
 			FROM itemcache.preload_progress WHERE state = 'loading'}),
 		't', "$workers workers: progress makes sense");
@@ -171,6 +179,7 @@ is($node->safe_psql('one', q{SELECT state FROM itemcache.preload_progress WHERE 
 is($node->safe_psql('one', q{SELECT blocks_done < blocks_total AND workers = 0 AND finished_at IS NOT NULL FROM itemcache.preload_progress WHERE datname = 'one' AND relation = 'public.items'}),
 	't', 'turned off: it did not come to the end');
 is_exact($node, 'one', 'items', 0, 7051, 'turned off: exact');
+is(preloader(), 'off', 'turned off: the loader says so');
 
 #
 # preload = off: starts empty, caches what is inserted and what is read
@@ -178,6 +187,7 @@ is_exact($node, 'one', 'items', 0, 7051, 'turned off: exact');
 $node->restart;
 is($node->safe_psql('one', q{SELECT items FROM itemcache.stats}), '0', 'off: starts empty');
 is($node->safe_psql('one', q{SELECT count(*) FROM itemcache.preload_progress}), '0', 'off: no progress');
+$node->poll_query_until('one', q{SELECT preloader = 'off' FROM itemcache.stats}) or die 'the launcher is not there';
 $node->safe_psql('one', q{INSERT INTO items SELECT i, 'new', NULL FROM generate_series(7001, 7050) i});
 is(counter($node, 'one', 'items', 'items'), '50', 'off: inserted rows are cached');
 is_cached($node, 'one', 'items', 7001, 7050, 50, 'off: and served');
@@ -212,6 +222,14 @@ is_exact($node, 'one', 'items', 10, 100, 'a terminated loader');
 $node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
 wait_loaded();
 is_exact($node, 'one', 'items', 0, 7051, 'exact after a terminated loader');
+is(preloader(), 'incomplete', 'that a worker was terminated can be seen');
+like(log_from($node, $offset), qr/WARNING:.*preload of database "one" ended before all its tables were loaded/, 'and what it had to load');
+
+# The launcher, which comes back
+$pid = $node->safe_psql('one', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'itemcache preload launcher'});
+$node->safe_psql('one', "SELECT pg_terminate_backend($pid)");
+$node->poll_query_until('one', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die 'the launcher cannot be terminated';
+is(preloader(), 'terminated', 'that the launcher was terminated can be seen');
 unlike(log_from($node, $offset), qr/PANIC|TRAP/, 'no crash');
 
 #
@@ -317,6 +335,19 @@ like($notices, qr/NOTICE:.*the cache is full.*stopped.*\n.*HINT:.*itemcache\.mem
 like($notices, qr/NOTICE:.*\d+ items found no room in the cache\n.*HINT:.*itemcache\.memory/, 'of a small table as well');
 cmp_ok($node->safe_psql('one', q{SELECT memory_used::numeric / (2 * 1024 * 1024) FROM itemcache.stats}), '>', 0.4, 'the memory is used');
 is_exact($node, 'one', 'items', 0, 7051, 'a full cache is exact');
+
+#
+# No room for the launcher, or for a worker
+#
+$node->append_conf('postgresql.conf', 'max_worker_processes = 0');
+$node->restart;
+is(preloader(), 'not started', 'no launcher');
+$node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0");
+$node->restart;
+$node->poll_query_until('one', q{SELECT preloader = 'waiting for a worker process' FROM itemcache.stats}) or die 'the launcher is not waiting';
+$node->append_conf('postgresql.conf', 'itemcache.preload = off');
+$node->reload;
+$node->poll_query_until('one', q{SELECT preloader = 'off' FROM itemcache.stats}) or die 'the launcher does not stop waiting';
 
 $node->stop;
 done_testing();

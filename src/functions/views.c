@@ -41,6 +41,7 @@
 #include "utils/tuplestore.h"
 
 #include "functions/views.h"
+#include "preload/preload.h"
 #include "settings.h"
 #include "store/stats.h"
 #include "store/store.h"
@@ -90,8 +91,8 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	uint64		items = 0;
 	uint64		bytes = 0;
 	uint64		counts[COUNTER_KINDS];
-	Datum		values[13];
-	bool		nulls[13] = {false};
+	Datum		values[14];
+	bool		nulls[14] = {false};
 	int			i = 0;
 
 	RequirePreloaded();
@@ -118,6 +119,7 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum(counts[COUNT_PUBLISHES]);
 	values[i++] = Int64GetDatum(counts[COUNT_REMOVALS]);
 	values[i++] = Int64GetDatum(stats.evictions);
+	values[i++] = CStringGetTextDatum(PreloaderState());
 	Assert(i == lengthof(values));
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),

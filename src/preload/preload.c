@@ -19,8 +19,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "lookup/load.h"
 #include "miscadmin.h"
@@ -43,6 +45,11 @@ static const char *const PreloadStateNames[] = {
 	"loading", "done", "full", "stopped", "skipped", "failed"
 };
 
+static const char *const PreloaderPhaseNames[] = {
+	"not started", "off", "loading", "waiting for a worker process", "done",
+	"incomplete"
+};
+
 PreloadShared *Preload;
 
 static object_access_hook_type PreviousObjectAccessHook = NULL;
@@ -54,10 +61,12 @@ static void ObjectAccess(ObjectAccessType access, Oid classid, Oid objectid,
 						 int subid, void *arg);
 static void LeaveDatabase(Oid dbid);
 static void LauncherExit(int code, Datum arg);
+static void SetPhase(PreloaderPhase phase);
 static void VisitDatabases(void);
 static List *DatabasesToVisit(Oid after);
 static void VisitDatabase(Oid dbid);
 static bool StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle);
+static void NoteUnfinished(Oid dbid);
 static int	WorkersRunning(BackgroundWorkerHandle **handles, int n);
 static bool LauncherMustStop(void);
 static void LauncherWait(long timeout);
@@ -173,12 +182,17 @@ PreloadLauncherMain(Datum arg)
 		Preload->started = GetCurrentTimestamp();
 	LWLockRelease(&Preload->lock);
 
-	if (!Preload->all_done && itemcache_preload_enabled)
-		VisitDatabases();
+	if (!Preload->all_done)
+	{
+		SetPhase(itemcache_preload_enabled ? PRELOADER_LOADING : PRELOADER_OFF);
+		if (itemcache_preload_enabled)
+			VisitDatabases();
+	}
 
 	/*
 	 * A background worker that exits for good is not there after a crash of
-	 * another backend either, when the cache is empty again.  So stay.
+	 * another backend either, when the cache is empty again.  So stay; and if
+	 * somebody terminates us, ask to be started again.
 	 */
 	pgstat_report_activity(STATE_IDLE, NULL);
 	while (!ShutdownRequestPending)
@@ -186,7 +200,15 @@ PreloadLauncherMain(Datum arg)
 		LauncherMustStop();
 		LauncherWait(-1L);
 	}
-	proc_exit(0);
+	proc_exit(1);
+}
+
+static void
+SetPhase(PreloaderPhase phase)
+{
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	Preload->phase = phase;
+	LWLockRelease(&Preload->lock);
 }
 
 static void
@@ -221,6 +243,8 @@ VisitDatabases(void)
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	Preload->all_done = true;
+	Preload->phase = !itemcache_preload_enabled ? PRELOADER_OFF :
+		Preload->unfinished > 0 ? PRELOADER_INCOMPLETE : PRELOADER_DONE;
 	LWLockRelease(&Preload->lock);
 
 	if (Preload->tables > 0)
@@ -307,6 +331,8 @@ VisitDatabase(Oid dbid)
 			started++;
 
 		running = WorkersRunning(handles, started);
+		SetPhase(running == 0 && started < wanted ? PRELOADER_WAITING :
+				 PRELOADER_LOADING);
 		if (running == 0)
 		{
 			if (started >= wanted)
@@ -323,6 +349,32 @@ VisitDatabase(Oid dbid)
 	for (int i = 0; i < started; i++)
 		pfree(handles[i]);
 	CloseEntries();
+	if (!Preload->finished && !Preload->leave && !LauncherMustStop())
+		NoteUnfinished(dbid);
+}
+
+/*
+ * No worker came to the end of the database's list of tables: they were
+ * terminated, or could not connect.
+ */
+static void
+NoteUnfinished(Oid dbid)
+{
+	char	   *datname;
+
+	StartTransactionCommand();
+	datname = get_database_name(dbid);
+	if (datname != NULL)
+	{
+		LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+		Preload->unfinished++;
+		LWLockRelease(&Preload->lock);
+		ereport(WARNING,
+				(errmsg("itemcache: preload of database \"%s\" ended before all its tables were loaded",
+						datname),
+				 errdetail("Its workers were terminated, or failed.")));
+	}
+	CommitTransactionCommand();
 }
 
 /* Start a worker; false if there is no slot for it. */
@@ -439,8 +491,26 @@ PreloadLogTable(const PreloadEntry *entry)
 
 
 /*
- * The view
+ * The views
  */
+
+const char *
+PreloaderState(void)
+{
+	PreloaderPhase phase;
+	bool		running;
+
+	LWLockAcquire(&Preload->lock, LW_SHARED);
+	phase = Preload->phase;
+	running = Preload->launcher != NULL;
+	LWLockRelease(&Preload->lock);
+
+	if (RecoveryInProgress())
+		return "in recovery";
+	if (!running && phase != PRELOADER_NOT_STARTED)
+		return "terminated";
+	return PreloaderPhaseNames[phase];
+}
 
 PG_FUNCTION_INFO_V1(itemcache_preload_progress);
 

@@ -18,4 +18,7 @@ extern void PreloadShmemInit(void);
  */
 extern void PreloadInit(void);
 
+/* What has become of the launcher, for the view itemcache.stats. */
+extern const char *PreloaderState(void);
+
 #endif							/* ITEMCACHE_PRELOAD_H */

@@ -32,6 +32,17 @@ typedef enum PreloadState
 	PRELOAD_FAILED
 } PreloadState;
 
+/* What the launcher is doing, for the view. */
+typedef enum PreloaderPhase
+{
+	PRELOADER_NOT_STARTED,		/* it must be zero, as new shared memory is */
+	PRELOADER_OFF,
+	PRELOADER_LOADING,
+	PRELOADER_WAITING,			/* for the slot of a background worker */
+	PRELOADER_DONE,
+	PRELOADER_INCOMPLETE		/* there were databases not gone through */
+} PreloaderPhase;
+
 /* A table that is being, or has been, loaded. */
 typedef struct PreloadEntry
 {
@@ -71,6 +82,8 @@ typedef struct PreloadShared
 	Oid			begun;			/* highest OID of a table begun in this run */
 	Oid			visited;		/* databases up to this OID are done, ... */
 	bool		all_done;		/* ... or all are */
+	int			unfinished;		/* databases whose workers left before the end */
+	PreloaderPhase phase;
 	TimestampTz started;		/* when the first one was visited */
 	uint64		tables;			/* that ended, with ... */
 	uint64		items;			/* ... what was loaded of them */
