@@ -37,6 +37,13 @@
  * older than e's, we could not have seen e, which was stored after its key.
  * So the key belongs to e, and e was current when it was read last.
  *
+ * The barriers have another task, for which they must stay even where nobody
+ * would mind an epoch that belongs to another key: rule 2(b) wants the epoch to
+ * be read before the version of a row.  A load that comes before an LWLock is
+ * taken is not kept before what is loaded under it by the lock itself, on
+ * machines with load-linked and store-conditional (ARMv8 without LSE, RISC-V).
+ * The first load of the epoch is kept there by the barrier that follows it.
+ *
  * When an epoch is moved (OwnerMoveEpoch), the mover's commit becomes visible
  * only after the store to the slot, and a reader that sees the commit took its
  * snapshot, under ProcArrayLock, after it; so it reads the new epoch.

@@ -31,7 +31,7 @@
  * by bit, whenever a writer finds no room.
  *
  * Everything here is called under the partition's lock.  What readers need
- * is done by AdvanceTail(), RingAppend()'s callers and IndexMove(): the tail
+ * is done by AdvanceTail(), RingAppend(), its callers and IndexMove(): the tail
  * first, then the bytes, then the slot, with write barriers in between.
  *
  *-------------------------------------------------------------------------
@@ -114,6 +114,12 @@ RingAppend(StorePartition *partition, int ring, uint64 units, uint64 *position)
 	uint64		head = partition->head[ring];
 	uint64		offset = head & store_layout.ring_mask[ring];
 
+	/*
+	 * The tail may have been advanced past this space by an earlier holder of
+	 * the lock.  That the lock was released and taken since is order enough
+	 * for every processor, but not for the language: readers do not take it.
+	 */
+	pg_write_barrier();
 	if (offset + units > store_layout.ring_units[ring])
 	{
 		EntryAt(partition, ring, head)->hash_size = 0;

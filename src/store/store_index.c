@@ -9,9 +9,9 @@
  *
  * Everything here is called under the partition's lock, so that slots change
  * only in the bits that readers set.  Every slot that is not empty points to
- * an entry that is whole.  A displaced slot is in both places for a moment,
- * and never in neither; a reader that has looked at the new place before and
- * looks at the old one after misses, which is allowed.
+ * an entry that is whole.  A displaced slot is in both places for a moment.  A
+ * reader may miss it all the same, as it looks at one bucket after the other,
+ * in no order that anything but their addresses gives it: that is allowed.
  *
  *-------------------------------------------------------------------------
  */
@@ -194,9 +194,9 @@ MoveSlot(StoreSlot *from, StoreSlot *to)
 	uint64		last;
 
 	pg_atomic_write_u64(to, word);
-	last = pg_atomic_exchange_u64(from, 0); /* a full barrier */
+	last = pg_atomic_exchange_u64(from, 0);
 
-	/* a reader may have known of a commit in between */
+	/* what readers have set in between is in "last", as that was an exchange */
 	if ((last & ~word & SLOT_COMMITTED) != 0)
 		pg_atomic_fetch_or_u64(to, SLOT_COMMITTED);
 }
