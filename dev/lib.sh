@@ -393,7 +393,7 @@ set_up()
 	# nothing of the caller's PostgreSQL, make or perl settings
 	for name in $(compgen -e); do
 		case $name in
-			PG_CONFIG | PG_TEST_*) ;;
+			PG_CONFIG | PG_TEST_* | PGISOLATIONTIMEOUT) ;;
 			PG* | TEMP_CONFIG | INITDB_TEMPLATE | MAKEFLAGS | MFLAGS | MAKELEVEL | LANGUAGE | LC_* | PERL5OPT | TESTDIR | TESTDATADIR | TESTLOGDIR)
 				unset "$name"
 				;;
