@@ -17,6 +17,7 @@ OBJS = \
 	src/table/registration.o \
 	src/table/relation.o \
 	src/table/shape.o \
+	src/table/warmth.o \
 	src/lookup/fetch.o \
 	src/lookup/fill.o \
 	src/lookup/load.o \
@@ -26,6 +27,7 @@ OBJS = \
 	src/track/notes.o \
 	src/track/track.o \
 	src/track/trigger.o \
+	src/select/cost.o \
 	src/select/join_exec.o \
 	src/select/join_plan.o \
 	src/select/scan_exec.o \

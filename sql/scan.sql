@@ -837,11 +837,13 @@ SELECT n->>'Relation Name' AS relation, n->>'Custom Plan Provider' AS provider, 
 	   (n->>'Actual Rows')::numeric::int AS rows, (n->>'Rows Removed by Filter')::numeric::int AS removed
 FROM analyze_json('SELECT name FROM items WHERE id IN (42, 5000) AND tag > 0') n;
 SET enable_hashjoin = off;
+SET enable_mergejoin = off;
 SELECT n->>'Items of' AS items, n->>'Join Type' AS type, n->>'Key' AS key, n->>'Join Filter' AS filter,
 	   n->>'Batch Size' AS batch, n->>'Cache Hits' AS hits, n->>'Cache Misses' AS misses,
 	   (n->>'Actual Rows')::numeric::int AS rows
 FROM analyze_json('SELECT o.b, i.name FROM orders o LEFT JOIN items i ON i.id = o.item AND i.tag > 5') n;
 RESET enable_hashjoin;
+RESET enable_mergejoin;
 CREATE FUNCTION explain_lines(query text) RETURNS SETOF text LANGUAGE plpgsql AS
 $$
 DECLARE

@@ -135,9 +135,25 @@ foreach my $workers (1, 2, 4)
 }
 
 #
+# Plans that were made before it is done are made again
+#
+$node->safe_psql('one', 'ANALYZE items');
+$node->append_conf('postgresql.conf', 'itemcache.preload_workers = 1');
+hold_up('one');
+$node->restart;
+wait_held_up();
+my $planner = $node->background_psql('one');
+$planner->query_safe(q{SET itemcache.transparent = on; SET plan_cache_mode = force_generic_plan;
+	PREPARE q AS SELECT i.name FROM generate_series(1, 7000) g JOIN items i ON i.id = g});
+unlike($planner->query_safe('EXPLAIN EXECUTE q'), qr/ItemCache/, 'plan of a join with a table that is not loaded yet');
+$node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
+wait_loaded();
+like($planner->query_safe('EXPLAIN EXECUTE q'), qr/ItemCache Join/, 'and when it is');
+$planner->quit;
+
+#
 # A table that is dropped, altered or truncated meanwhile
 #
-$node->append_conf('postgresql.conf', 'itemcache.preload_workers = 1');
 foreach my $ddl ('TRUNCATE items', 'ALTER TABLE items ADD c int DEFAULT 7', q{SELECT itemcache.detach('items')}, 'DROP TABLE items')
 {
 	hold_up('two');

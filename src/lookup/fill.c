@@ -16,7 +16,7 @@
  * counter later still, before the commit becomes visible: either we see that
  * the counter has moved, or our item is there for the writer to remove.
  *
- * May call: visibility, relation, store.
+ * May call: visibility, relation, warmth, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +27,7 @@
 #include "lookup/fill.h"
 #include "settings.h"
 #include "storage/bufmgr.h"
+#include "table/warmth.h"
 
 Size
 ItemSizeLimit(void)
@@ -74,7 +75,10 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 			refused++;
 	}
 	if (filled > 0)
+	{
 		RelationCount(access->relation, COUNT_FILLS, filled);
+		TellWarmthIfChanged(access->relation);
+	}
 	if (refused > 0)
 		RelationCount(access->relation, COUNT_REFUSED, refused);
 }

@@ -10,7 +10,7 @@
  *
  * A load never evicts anything: it stops where the cache is full.
  *
- * May call: fill, item, relation, privilege.
+ * May call: fill, item, relation, warmth, privilege.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +31,7 @@
 #include "settings.h"
 #include "storage/bufmgr.h"
 #include "table/privilege.h"
+#include "table/warmth.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -286,6 +287,7 @@ LoadWholeTable(PageLoader *loader, Relation rel)
 			break;
 		}
 	}
+	TellWarmth(loader->access.relation);
 }
 
 static void

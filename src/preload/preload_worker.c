@@ -19,7 +19,7 @@
  * off, when its database is about to be dropped, when the server shuts down,
  * and when there is a new run (the launcher failed and has begun again).
  *
- * May call: load, relation, views (for the list of tables).
+ * May call: load, relation, warmth, views (for the list of tables).
  *
  *-------------------------------------------------------------------------
  */
@@ -42,14 +42,13 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "table/registration.h"
+#include "table/warmth.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* Blocks read in one transaction. */
@@ -284,8 +283,7 @@ static void
 InvalidatePlans(Oid relid)
 {
 	StartTransactionCommand();
-	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		CacheInvalidateRelcacheByRelid(relid);
+	TellWarmth(FindItemRelation(relid));
 	CommitTransactionCommand();
 }
 

@@ -18,7 +18,7 @@
  * slot, which has what they need; if the result is nothing but columns, they
  * go straight to the result slot.
  *
- * May call: fetch.
+ * May call: fetch, warmth.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +33,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parsetree.h"
 #include "select/join.h"
+#include "table/warmth.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -180,6 +181,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	BeginFetcher(&state->fetcher, &node->ss.ps, RelationGetRelid(rel),
 				 list_nth(plan->custom_private, JOIN_KEY_TYPES),
 				 list_nth_int(numbers, JOIN_NATTS));
+	TellWarmthIfChanged(state->fetcher.relation);
 	state->batch = 1;
 }
 

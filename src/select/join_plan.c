@@ -36,9 +36,6 @@
 /* Below that many outer rows, the plain nested loop is as good. */
 #define MIN_OUTER_ROWS	4
 
-/* What a lookup costs when its memory has been asked for ahead, of what else. */
-#define BATCHED_COST_FACTOR	0.5
-
 /* A path's custom_private; the clauses are RestrictInfos. */
 typedef enum JoinPathPrivate
 {
@@ -72,7 +69,8 @@ static bool IsOuterPath(RelOptInfo *joinrel, Path *outer, CustomPath *inner);
 static bool KeyIsInOuterRows(Path *outer, CustomPath *inner);
 static bool HasColumn(List *exprs, const Var *var);
 static bool IsColumn(const Node *expr, const Var *var);
-static Path *MakeBatchedPath(CustomPath *inner);
+static Path *MakeBatchedPath(PlannerInfo *root, CustomPath *inner,
+							 double lookups);
 static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist,
 						  List *clauses, List *custom_plans);
@@ -300,7 +298,7 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 			 Relids required_outer)
 {
 	CustomPath *path = makeNode(CustomPath);
-	Path	   *batched = MakeBatchedPath(inner);
+	Path	   *batched = MakeBatchedPath(root, inner, outer->rows);
 	JoinCostWorkspace workspace;
 	NestPath   *loop;
 
@@ -386,14 +384,14 @@ IsColumn(const Node *expr, const Var *var)
 		((const Var *) expr)->varattno == var->varattno;
 }
 
-/* The inner path, as it costs when its items have been fetched ahead. */
+/* The inner path, as it costs when so many items are fetched ahead. */
 static Path *
-MakeBatchedPath(CustomPath *inner)
+MakeBatchedPath(PlannerInfo *root, CustomPath *inner, double lookups)
 {
 	CustomPath *path = makeNode(CustomPath);
 
 	memcpy(path, inner, sizeof(CustomPath));
-	path->path.total_cost *= BATCHED_COST_FACTOR;
+	path->path.total_cost = ScanPathBatchedCost(root, inner, lookups);
 	return &path->path;
 }
 

@@ -53,6 +53,10 @@ extern bool IsScanPath(const Path *path);
 extern bool ScanPathHasArray(const CustomPath *path);
 extern List *ScanPathClauses(const CustomPath *path);
 
+/* What one of "lookups" scans by such a path costs if they are made in batches. */
+extern Cost ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path,
+								double lookups);
+
 /*
  * Of such index clauses: the key's values; the comparisons with them; and what
  * else there is to check of "clauses", the RestrictInfos of a scan, in their

@@ -7,10 +7,10 @@
  * A path of ours is an index path in another guise: it takes over the clauses
  * that the planner has matched to the key, with all that this settled (which
  * side is the column, equivalence classes, outer joins, leakproofness, what
- * other relations it depends on), and its costs, made less.  So it is offered
- * exactly where that index path would be used, and what wins against the index
- * path by far (an index-only scan, a scan of a table of one page, a hash
- * join) wins against ours.
+ * other relations it depends on).  It costs less (cost.c), so it takes the place
+ * of that index path; what wins against a lookup of the row (an index-only scan, a
+ * scan of a table of one page, a hash join) wins against ours, the more so the
+ * less of the table is cached.
  *
  * It is not offered where a cached row would not do: for the target of an
  * UPDATE or DELETE and for row marks, where system columns other than ctid and
@@ -19,7 +19,7 @@
  *
  * What can change between planning and execution is the executor's to check.
  *
- * May call: keyarg, relation, owner.
+ * May call: cost, keyarg, relation, warmth.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,19 +39,22 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
+#include "select/cost.h"
 #include "select/scan.h"
 #include "settings.h"
 #include "table/keyarg.h"
+#include "table/warmth.h"
 #include "utils/lsyscache.h"
-
-/*
- * What a path costs at most, of the index path it stands for: below 1, so
- * that a plan made for a cold cache is the one that warms it.
- */
-#define COLD_COST_FACTOR	0.90
 
 /* So many columns are formed without a projection. */
 #define MAX_DIRECT_COLUMNS	4
+
+/* A path's custom_private. */
+typedef enum ScanPathPrivate
+{
+	PATH_INDEXCLAUSES,			/* IndexClauses that the key is made of */
+	PATH_INDEXPATH				/* the IndexPath that it stands for */
+} ScanPathPrivate;
 
 static set_rel_pathlist_hook_type PreviousSetRelPathlistHook = NULL;
 
@@ -65,10 +68,12 @@ static ItemRelation *ServedRelation(Oid relid);
 static bool IsKeyLookup(const IndexPath *path, const ItemRelation *relation);
 static bool ClauseIsLookup(const IndexClause *clause, const ItemShape *shape,
 						   bool *is_array);
-static Path *MakeScanPath(RelOptInfo *rel, const IndexPath *index,
-						  const ItemRelation *relation);
-static Cost LookupCost(RelOptInfo *rel, const IndexPath *index,
-					   const ItemRelation *relation);
+static Path *MakeScanPath(PlannerInfo *root, RelOptInfo *rel,
+						  IndexPath *index, const ItemRelation *relation);
+static ParamPathInfo *UnhashableParams(const ParamPathInfo *params,
+									   List *indexclauses);
+static void ReplaceClause(List *indexclauses, const RestrictInfo *clause,
+						  RestrictInfo *replacement);
 static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist, List *clauses,
 						  List *custom_plans);
@@ -117,6 +122,7 @@ SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 	relation = ServedRelation(rte->relid);
 	if (relation == NULL)
 		return;
+	PlanDependsOnWarmth(root, rte->relid);
 
 	/* add_path() changes the list */
 	foreach(lc, rel->pathlist)
@@ -127,7 +133,7 @@ SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 			lookups = lappend(lookups, path);
 	}
 	foreach(lc, lookups)
-		add_path(rel, MakeScanPath(rel, lfirst(lc), relation));
+		add_path(rel, MakeScanPath(root, rel, lfirst(lc), relation));
 }
 
 /* The cheap tests first: this runs for every relation of every query. */
@@ -294,23 +300,25 @@ KeyValue(const IndexClause *clause, bool *is_array)
 }
 
 static Path *
-MakeScanPath(RelOptInfo *rel, const IndexPath *index,
+MakeScanPath(PlannerInfo *root, RelOptInfo *rel, IndexPath *index,
 			 const ItemRelation *relation)
 {
 	CustomPath *path = makeNode(CustomPath);
+	List	   *clauses = list_copy(index->indexclauses);
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
 	path->path.pathtarget = index->path.pathtarget;
-	path->path.param_info = index->path.param_info;
+	path->path.param_info = UnhashableParams(index->path.param_info, clauses);
 	path->path.parallel_safe = index->path.parallel_safe;
 	path->path.rows = index->path.rows;
 	/* rescans pay the total cost, and pay it for each row */
 	path->path.startup_cost = 0;
-	path->path.total_cost = LookupCost(rel, index, relation);
+	path->path.total_cost = ScanLookupCost(root, index, ScanKeyValues(clauses),
+										   CachedRows(relation));
 	CopyDisabledNodes(&path->path, &index->path);
+	path->custom_private = list_make2(clauses, index);
 	/* one row is in any order; for an array's, an order is not promised */
-	path->custom_private = list_copy(index->indexclauses);
 	if (!ScanPathHasArray(path))
 		path->path.pathkeys = index->path.pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN |
@@ -320,21 +328,55 @@ MakeScanPath(RelOptInfo *rel, const IndexPath *index,
 }
 
 /*
- * A row that is cached costs some processor time; one that is not, what the
- * index scan costs.
+ * The parameters of the index path, but for what the planner needs to put
+ * Memoize above it: a hash of the key.  For an index scan Memoize is a cache of
+ * rows; our scan is one, and a cache before a cache is only in its way.
+ *
+ * The clauses have to be the same in the parameters and in the index clauses,
+ * where they are looked for when the rest is made the node's filter.
  */
-static Cost
-LookupCost(RelOptInfo *rel, const IndexPath *index,
-		   const ItemRelation *relation)
+static ParamPathInfo *
+UnhashableParams(const ParamPathInfo *params, List *indexclauses)
 {
-	double		items = OwnerItems(relation->owner, relation->key);
-	double		warm = rel->tuples > 0 ? Min(items / rel->tuples, 1.0) : 0;
-	Cost		cold = index->path.total_cost * COLD_COST_FACTOR;
-	Cost		hit;
+	ParamPathInfo *copy;
+	ListCell   *lc;
 
-	hit = Max(index->path.rows, 1) *
-		(cpu_tuple_cost + cpu_index_tuple_cost + 4 * cpu_operator_cost);
-	return Min(warm * hit + (1 - warm) * cold, cold);
+	if (params == NULL)
+		return NULL;
+	copy = makeNode(ParamPathInfo);
+	*copy = *params;
+	copy->ppi_clauses = list_copy(params->ppi_clauses);
+	foreach(lc, copy->ppi_clauses)
+	{
+		RestrictInfo *clause = makeNode(RestrictInfo);
+
+		*clause = *lfirst_node(RestrictInfo, lc);
+		clause->left_hasheqoperator = InvalidOid;
+		clause->right_hasheqoperator = InvalidOid;
+		ReplaceClause(indexclauses, lfirst(lc), clause);
+		lfirst(lc) = clause;
+	}
+	return copy;
+}
+
+/* A list's index clauses that were made of "clause" are now of another. */
+static void
+ReplaceClause(List *indexclauses, const RestrictInfo *clause,
+			  RestrictInfo *replacement)
+{
+	ListCell   *lc;
+
+	foreach(lc, indexclauses)
+	{
+		IndexClause *copy;
+
+		if (lfirst_node(IndexClause, lc)->rinfo != clause)
+			continue;
+		copy = makeNode(IndexClause);
+		*copy = *lfirst_node(IndexClause, lc);
+		copy->rinfo = replacement;
+		lfirst(lc) = copy;
+	}
 }
 
 bool
@@ -349,14 +391,25 @@ ScanPathHasArray(const CustomPath *path)
 {
 	bool		is_array;
 
-	(void) KeyValue(linitial(path->custom_private), &is_array);
+	(void) KeyValue(linitial(ScanPathClauses(path)), &is_array);
 	return is_array;
 }
 
 List *
 ScanPathClauses(const CustomPath *path)
 {
-	return path->custom_private;
+	return list_nth(path->custom_private, PATH_INDEXCLAUSES);
+}
+
+/* The relation is the query's, so it was found to be served. */
+Cost
+ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path, double lookups)
+{
+	Oid			relid = root->simple_rte_array[path->path.parent->relid]->relid;
+
+	return JoinLookupCost(root, list_nth(path->custom_private, PATH_INDEXPATH),
+						  ScanKeyValues(ScanPathClauses(path)),
+						  CachedRows(FindItemRelation(relid)), lookups);
 }
 
 List *
@@ -556,6 +609,8 @@ static List *
 ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
 					   RelOptInfo *child_rel)
 {
-	return (List *) AdjustAttrsMultilevel(root, (Node *) custom_private,
-										  child_rel);
+	Node	   *clauses = list_nth(custom_private, PATH_INDEXCLAUSES);
+
+	clauses = AdjustAttrsMultilevel(root, clauses, child_rel);
+	return list_make2(clauses, list_nth(custom_private, PATH_INDEXPATH));
 }

@@ -129,6 +129,7 @@ OwnerShmemInit(Size memory)
 			pg_atomic_init_u64(&owner->bytes[kind], 0);
 		}
 		pg_atomic_init_u64(&owner->evictions, 0);
+		pg_atomic_init_u64(&owner->planned, 0);
 		for (int kind = 0; kind < COUNTER_KINDS; kind++)
 			pg_atomic_init_u64(&owner->counters[kind], 0);
 	}
@@ -305,6 +306,7 @@ AssignSlot(int number, uint64 key)
 	pg_atomic_write_u64(&owner->key, key);
 	garbage = ForgetItems(owner, STORE_ROW, STORE_ABSENCE);
 	pg_atomic_write_u64(&owner->evictions, 0);
+	pg_atomic_write_u64(&owner->planned, 0);
 	for (int kind = 0; kind < COUNTER_KINDS; kind++)
 		pg_atomic_fetch_add_u64(&control->retired[kind],
 								pg_atomic_exchange_u64(&owner->counters[kind], 0));

@@ -64,10 +64,11 @@ typedef struct Owner
 											 * flight when one moved */
 	pg_atomic_uint64 bytes[STORE_KINDS];	/* what these take in the rings */
 	pg_atomic_uint64 evictions;
+	pg_atomic_uint64 planned;	/* rows that plans know of: see warmth.c */
 	pg_atomic_uint64 counters[COUNTER_KINDS];	/* folded here by backends that
 												 * gave up their line */
 	char		pad2[PG_CACHE_LINE_SIZE -
-					 (2 * STORE_KINDS + 1 + COUNTER_KINDS) * sizeof(uint64)];
+					 (2 * STORE_KINDS + 2 + COUNTER_KINDS) * sizeof(uint64)];
 } Owner;
 
 /* Shared memory: bytes wanted for "memory" bytes in all, and the lay-out. */

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * cost.h
+ *	  What lookups cost, in the planner's units.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_SELECT_COST_H
+#define ITEMCACHE_SELECT_COST_H
+
+#include "nodes/pathnodes.h"
+
+/*
+ * The average cost of a scan that stands for "index", a path over the primary
+ * key with an equality for each of its columns.  "values" are what these are
+ * compared with, "cached" how many rows of the table are in the cache.
+ */
+extern Cost ScanLookupCost(PlannerInfo *root, const IndexPath *index,
+						   List *values, uint64 cached);
+
+/*
+ * The same for one of "lookups" such scans whose memory is asked for ahead, as
+ * the lookup join does.
+ */
+extern Cost JoinLookupCost(PlannerInfo *root, const IndexPath *index,
+						   List *values, uint64 cached, double lookups);
+
+#endif							/* ITEMCACHE_SELECT_COST_H */
