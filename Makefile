@@ -8,6 +8,7 @@ OBJS = \
 	src/store/store.o \
 	src/store/store_evict.o \
 	src/store/store_index.o \
+	src/store/store_walk.o \
 	src/store/trylock.o \
 	src/table/callsite.o \
 	src/table/item.o \
@@ -32,6 +33,7 @@ OBJS = \
 	src/select/join_plan.o \
 	src/select/scan_exec.o \
 	src/select/scan_plan.o \
+	src/preload/hotset.o \
 	src/preload/preload.o \
 	src/preload/preload_worker.o \
 	src/write/write.o \

@@ -20,11 +20,25 @@
 int			itemcache_memory;
 int			itemcache_max_items;
 int			itemcache_max_item_size;
-bool		itemcache_preload_enabled;
+int			itemcache_preload_mode;
 int			itemcache_preload_workers;
+int			itemcache_save_interval;
 bool		itemcache_enabled;
 bool		itemcache_transparent;
 bool		itemcache_async_put;
+
+static const struct config_enum_entry PreloadModes[] = {
+	{"on", PRELOAD_ON, false},
+	{"hot", PRELOAD_HOT, false},
+	{"off", PRELOAD_OFF, false},
+	{"true", PRELOAD_ON, true},
+	{"yes", PRELOAD_ON, true},
+	{"1", PRELOAD_ON, true},
+	{"false", PRELOAD_OFF, true},
+	{"no", PRELOAD_OFF, true},
+	{"0", PRELOAD_OFF, true},
+	{NULL, 0, false}
+};
 
 /* Was the library loaded by shared_preload_libraries? */
 static bool preloaded = false;
@@ -53,11 +67,11 @@ DefineSettings(void)
 							64, 1, MAX_ITEM_SIZE_LIMIT,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
-	DefineCustomBoolVariable("itemcache.preload",
+	DefineCustomEnumVariable("itemcache.preload",
 							 "Loads attached tables into the cache at server start.",
-							 "When off, the cache starts empty and fills as items are read or written; turned off while the loader is running, stops it.",
-							 &itemcache_preload_enabled,
-							 true,
+							 "When on, first the items that were cached when the hot set was last saved, then all that fits; hot: only the former; off: the cache starts empty and fills as items are read or written. Can be changed while the loader is running.",
+							 &itemcache_preload_mode,
+							 PRELOAD_ON, PreloadModes,
 							 PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("itemcache.preload_workers",
@@ -66,6 +80,13 @@ DefineSettings(void)
 							&itemcache_preload_workers,
 							2, 1, 64,
 							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("itemcache.save_interval",
+							"Time between saves of the hot set.",
+							"What is cached is remembered in a file of the data directory, by place, so that it can be loaded first after a restart; it is saved at shutdown, too. 0: never.",
+							&itemcache_save_interval,
+							300, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S,
 							NULL, NULL, NULL);
 	DefineCustomBoolVariable("itemcache.enabled",
 							 "Lets this session use the item cache.",

@@ -13,12 +13,21 @@
 /* The extension's name, which is also its schema's. */
 #define ITEMCACHE_NAME		"itemcache"
 
+/* Values of itemcache.preload. */
+typedef enum PreloadMode
+{
+	PRELOAD_OFF,
+	PRELOAD_HOT,				/* what was cached before */
+	PRELOAD_ON					/* that first, then all that fits */
+} PreloadMode;
+
 /* Settings; sizes in kB as their GUCs have them. */
 extern int	itemcache_memory;			/* kB, postmaster */
 extern int	itemcache_max_items;		/* postmaster; 0: from memory */
 extern int	itemcache_max_item_size;	/* kB, sighup */
-extern bool itemcache_preload_enabled;	/* sighup */
+extern int	itemcache_preload_mode;			/* PreloadMode, sighup */
 extern int	itemcache_preload_workers;	/* sighup */
+extern int	itemcache_save_interval;	/* s, sighup; 0: never */
 extern bool itemcache_enabled;			/* user */
 extern bool itemcache_transparent;		/* user */
 extern bool itemcache_async_put;		/* user */

@@ -271,6 +271,7 @@ sub check_settings
 	my $settings = $node->safe_psql('postgres', q{
 		SELECT name, CASE WHEN unit IS NULL THEN boot_val
 						  WHEN boot_val = '0' THEN '0'
+						  WHEN unit = 's' THEN boot_val::int / 60 || 'min'
 						  ELSE replace(pg_size_pretty(boot_val::bigint * pg_size_bytes('1' || unit)), ' ', '') END
 		FROM pg_settings WHERE name ~ '^itemcache' ORDER BY name});
 

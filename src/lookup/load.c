@@ -42,8 +42,13 @@
 /* Blocks after which preload() begins the access anew. */
 #define LOAD_BEGIN_ANEW		1024
 
+static void LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted);
 static int	VisibleOffsets(PageLoader *loader, Buffer buffer);
+static int	WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets);
 static int	FormItems(PageLoader *loader, Buffer buffer, int noffsets);
+static bool IsCached(PageLoader *loader, uint64 hash);
+static void GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset,
+					 HeapTuple tuple);
 static void LoadPartitions(PageLoader *loader, Relation root);
 static void LoadWholeTable(PageLoader *loader, Relation rel);
 static void BeginLoadingOrComplain(PageLoader *loader, Relation rel);
@@ -60,6 +65,7 @@ InitLoader(PageLoader *loader)
 											ALLOCSET_DEFAULT_SIZES);
 	loader->fills = palloc(MaxHeapTuplesPerPage * sizeof(FillItem));
 	loader->offsets = palloc(MaxHeapTuplesPerPage * sizeof(OffsetNumber));
+	loader->wanted = palloc0((MaxHeapTuplesPerPage + 1) * sizeof(bool));
 	loader->limit = ItemSizeLimit();
 }
 
@@ -75,14 +81,34 @@ BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 void
 LoadPage(PageLoader *loader, BlockNumber block)
 {
-	MemoryContext oldcontext;
-	Buffer		buffer;
+	LoadBuffer(loader, ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
+										  RBM_NORMAL, loader->strategy), false);
+}
+
+void
+LoadPlaces(PageLoader *loader, BlockNumber block, const OffsetNumber *offsets,
+		   int noffsets)
+{
+	memset(loader->wanted, 0, (MaxHeapTuplesPerPage + 1) * sizeof(bool));
+	for (int i = 0; i < noffsets; i++)
+	{
+		if (offsets[i] <= MaxHeapTuplesPerPage)
+			loader->wanted[offsets[i]] = true;
+	}
+	LoadBuffer(loader, ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
+										  RBM_NORMAL, loader->strategy), true);
+}
+
+/* Releases the buffer. */
+static void
+LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
 	int			n;
 
-	oldcontext = MemoryContextSwitchTo(loader->context);
-	buffer = ReadBufferExtended(loader->rel, MAIN_FORKNUM, block, RBM_NORMAL,
-								loader->strategy);
 	n = VisibleOffsets(loader, buffer);
+	if (only_wanted)
+		n = WantedOffsets(loader, buffer, n);
 	n = FormItems(loader, buffer, n);
 	if (n > 0)
 		FillItems(&loader->access, buffer, loader->fills, n, true);
@@ -124,15 +150,11 @@ VisibleOffsets(PageLoader *loader, Buffer buffer)
 	last = PageGetMaxOffsetNumber(page);
 	for (OffsetNumber off = FirstOffsetNumber; off <= last; off++)
 	{
-		ItemId		lp = PageGetItemId(page, off);
 		HeapTupleData tuple;
 
-		if (!ItemIdIsNormal(lp))
+		if (!ItemIdIsNormal(PageGetItemId(page, off)))
 			continue;
-		tuple.t_tableOid = RelationGetRelid(loader->rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, lp);
-		tuple.t_len = ItemIdGetLength(lp);
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), off);
+		GetTuple(loader, buffer, off, &tuple);
 		if (all_visible ||
 			HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
 			loader->offsets[n++] = off;
@@ -141,37 +163,96 @@ VisibleOffsets(PageLoader *loader, Buffer buffer)
 	return n;
 }
 
-/* Make items of these tuples; rows over the size limit are left out. */
+/*
+ * Those of the visible tuples that are wanted.  Where one that was wanted has
+ * gone, its successor may be among the page's heap-only tuples: these are taken
+ * along.
+ */
+static int
+WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets)
+{
+	int			wanted = 0;
+	int			found = 0;
+	int			n = 0;
+
+	for (int i = FirstOffsetNumber; i <= MaxHeapTuplesPerPage; i++)
+		wanted += loader->wanted[i];
+	for (int i = 0; i < noffsets; i++)
+		found += loader->wanted[loader->offsets[i]];
+	for (int i = 0; i < noffsets; i++)
+	{
+		HeapTupleData tuple;
+
+		GetTuple(loader, buffer, loader->offsets[i], &tuple);
+		if (loader->wanted[loader->offsets[i]] ||
+			(found < wanted && HeapTupleIsHeapOnly(&tuple)))
+			loader->offsets[n++] = loader->offsets[i];
+	}
+	return n;
+}
+
+/* Of a tuple that is on a pinned page; what of it can change is not looked at. */
+static void
+GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset, HeapTuple tuple)
+{
+	Page		page = BufferGetPage(buffer);
+	ItemId		lp = PageGetItemId(page, offset);
+
+	tuple->t_tableOid = RelationGetRelid(loader->rel);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(page, lp);
+	tuple->t_len = ItemIdGetLength(lp);
+	ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), offset);
+}
+
+/*
+ * Make items of these tuples.  Rows over the size limit are left out, and those
+ * that are there already.
+ */
 static int
 FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 {
-	Page		page = BufferGetPage(buffer);
 	const ItemAccess *access = &loader->access;
+	HeapTupleData tuple;
 	int			n = 0;
 
 	for (int i = 0; i < noffsets; i++)
 	{
-		ItemId		lp = PageGetItemId(page, loader->offsets[i]);
-		FillItem   *fill = &loader->fills[n];
-		HeapTupleData tuple;
 		Datum		key[INDEX_MAX_KEYS];
 
-		tuple.t_tableOid = RelationGetRelid(loader->rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, lp);
-		tuple.t_len = ItemIdGetLength(lp);
-		ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer),
-					   loader->offsets[i]);
+		GetTuple(loader, buffer, loader->offsets[i], &tuple);
+		ItemKey(access->shape, &tuple, key);
+		loader->fills[i].hash = KeyHash(access->shape, access->relation->seed,
+										key);
+		StorePrefetchSlots(loader->fills[i].hash);
+	}
+	for (int i = 0; i < noffsets; i++)
+	{
+		FillItem   *fill = &loader->fills[n];
 
+		fill->hash = loader->fills[i].hash;
+		if (IsCached(loader, fill->hash))
+			continue;
+		GetTuple(loader, buffer, loader->offsets[i], &tuple);
 		fill->version = tuple.t_data;
 		fill->image = ItemImage(access->shape, &tuple, loader->limit);
-		if (fill->image == NULL)
-			continue;
-		ItemKey(access->shape, &tuple, key);
-		fill->hash = KeyHash(access->shape, access->relation->seed, key);
-		StorePrefetchSlots(fill->hash);
-		n++;
+		if (fill->image != NULL)
+			n++;
 	}
 	return n;
+}
+
+/* If so it counts as loaded, but says nothing of whether there is room. */
+static bool
+IsCached(PageLoader *loader, uint64 hash)
+{
+	StoreItem	item;
+
+	if (!StoreFind(hash, loader->access.epoch, STORE_ROW, 0, NULL, &item) ||
+		!item.committed)
+		return false;
+	loader->items++;
+	loader->bytes += item.size;
+	return true;
 }
 
 /* Single items find no room before that, where much is going on. */

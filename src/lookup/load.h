@@ -26,6 +26,7 @@ typedef struct PageLoader
 	MemoryContext context;		/* reset for each page */
 	FillItem   *fills;			/* of one page */
 	OffsetNumber *offsets;
+	bool	   *wanted;			/* by offset; see LoadPlaces() */
 	Size		limit;
 } PageLoader;
 
@@ -42,6 +43,13 @@ extern bool BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot);
 
 /* Cache what the snapshot sees on a page, as far as there is room. */
 extern void LoadPage(PageLoader *loader, BlockNumber block);
+
+/*
+ * The same for those at some offsets of it, or what seems to have taken their
+ * place.  Any number will do for an offset.
+ */
+extern void LoadPlaces(PageLoader *loader, BlockNumber block,
+					   const OffsetNumber *offsets, int noffsets);
 
 /* Is there no use in going on? */
 extern bool CacheIsFull(const PageLoader *loader);

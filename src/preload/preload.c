@@ -9,6 +9,11 @@
  * when that one finds more work than for one, up to itemcache.preload_workers.
  * What the workers do is in preload_worker.c.
  *
+ * All databases are visited twice: first for the places of the hot set
+ * (hotset.c), then for whole tables.  Once the hot set is loaded, the launcher
+ * saves it now and then, and when the server shuts down; not before, since what
+ * is half loaded is not what was hot.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -29,6 +34,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "preload/hotset.h"
 #include "preload/preload.h"
 #include "preload/preload_internal.h"
 #include "settings.h"
@@ -62,8 +68,14 @@ static void ObjectAccess(ObjectAccessType access, Oid classid, Oid objectid,
 static void LeaveDatabase(Oid dbid);
 static void LauncherExit(int code, Datum arg);
 static void SetPhase(PreloaderPhase phase);
-static void VisitDatabases(void);
+static void LoadAll(void);
+static void EndStage(void);
+static void VisitDatabases(const HotSet *set);
+static bool HasHotTables(const HotSet *set, Oid dbid);
 static List *DatabasesToVisit(Oid after);
+static void ReportIgnored(const HotSet *set, const List *databases);
+static void SaveNowAndThen(void);
+static long TimeToSave(TimestampTz last);
 static void VisitDatabase(Oid dbid);
 static bool StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle);
 static void NoteUnfinished(Oid dbid);
@@ -182,24 +194,14 @@ PreloadLauncherMain(Datum arg)
 		Preload->started = GetCurrentTimestamp();
 	LWLockRelease(&Preload->lock);
 
-	if (!Preload->all_done)
-	{
-		SetPhase(itemcache_preload_enabled ? PRELOADER_LOADING : PRELOADER_OFF);
-		if (itemcache_preload_enabled)
-			VisitDatabases();
-	}
+	LoadAll();
 
 	/*
 	 * A background worker that exits for good is not there after a crash of
 	 * another backend either, when the cache is empty again.  So stay; and if
 	 * somebody terminates us, ask to be started again.
 	 */
-	pgstat_report_activity(STATE_IDLE, NULL);
-	while (!ShutdownRequestPending)
-	{
-		LauncherMustStop();
-		LauncherWait(-1L);
-	}
+	SaveNowAndThen();
 	proc_exit(1);
 }
 
@@ -212,6 +214,88 @@ SetPhase(PreloaderPhase phase)
 }
 
 static void
+LoadAll(void)
+{
+	if (Preload->stage == STAGE_ENDED)
+		return;
+	SetPhase(itemcache_preload_mode == PRELOAD_OFF ? PRELOADER_OFF :
+			 PRELOADER_LOADING);
+	if (Preload->stage == STAGE_HOT_SET && !LauncherMustStop())
+	{
+		HotSet	   *set = ReadHotSet(0);
+
+		if (set != NULL)
+		{
+			Preload->hotset = set->checksum;
+			VisitDatabases(set);
+		}
+	}
+	if (Preload->stage == STAGE_HOT_SET)
+		EndStage();
+	if (Preload->stage == STAGE_TABLES && !LauncherMustStop())
+		VisitDatabases(NULL);
+	if (Preload->stage == STAGE_TABLES)
+		EndStage();
+	if (Preload->stage == STAGE_ENDED)
+		SetPhase(itemcache_preload_mode == PRELOAD_OFF ? PRELOADER_OFF :
+				 Preload->unfinished > 0 ? PRELOADER_INCOMPLETE : PRELOADER_DONE);
+}
+
+/* Unless the server is shutting down in the middle of it. */
+static void
+EndStage(void)
+{
+	if (ShutdownRequestPending)
+		return;
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	Preload->stage++;
+	Preload->visited = InvalidOid;
+	LWLockRelease(&Preload->lock);
+
+	if (Preload->stage == STAGE_ENDED && Preload->tables > 0)
+		ereport(LOG,
+				(errmsg("itemcache: preload ended: %lld tables, %lld items, %.1f MB in %.2f s",
+						(long long) Preload->tables,
+						(long long) Preload->items,
+						Preload->bytes / (1024.0 * 1024.0),
+						(GetCurrentTimestamp() - Preload->started) / 1000000.0)));
+}
+
+static void
+SaveNowAndThen(void)
+{
+	TimestampTz last = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		if (ShutdownRequestPending ||
+			(itemcache_save_interval > 0 && TimeToSave(last) == 0))
+		{
+			if (itemcache_save_interval > 0 && Preload->stage != STAGE_HOT_SET)
+			{
+				pgstat_report_activity(STATE_RUNNING, "saving the hot set");
+				SaveHotSet();
+			}
+			last = GetCurrentTimestamp();
+		}
+		if (ShutdownRequestPending)
+			break;
+		pgstat_report_activity(STATE_IDLE, NULL);
+		LauncherWait(itemcache_save_interval > 0 ? TimeToSave(last) : -1L);
+		LauncherMustStop();
+	}
+}
+
+/* Milliseconds until the next save is due. */
+static long
+TimeToSave(TimestampTz last)
+{
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+										   TimestampTzPlusMilliseconds(last,
+																	   (int64) itemcache_save_interval * 1000));
+}
+
+static void
 LauncherExit(int code, Datum arg)
 {
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
@@ -219,41 +303,62 @@ LauncherExit(int code, Datum arg)
 	LWLockRelease(&Preload->lock);
 }
 
+/* With a hot set, those that have tables in it. */
 static void
-VisitDatabases(void)
+VisitDatabases(const HotSet *set)
 {
 	List	   *databases = DatabasesToVisit(Preload->visited);
 	ListCell   *lc;
 
 	foreach(lc, databases)
 	{
+		Oid			dbid = lfirst_oid(lc);
+
 		if (LauncherMustStop())
 			break;
+		if (set != NULL && !HasHotTables(set, dbid))
+			continue;
 		do
-			VisitDatabase(lfirst_oid(lc));
+			VisitDatabase(dbid);
 		while (Preload->again && !LauncherMustStop());
 		if (ShutdownRequestPending)
 			break;
 		LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-		Preload->visited = lfirst_oid(lc);
+		Preload->visited = dbid;
 		LWLockRelease(&Preload->lock);
 	}
-	if (ShutdownRequestPending)
-		return;
+	if (set != NULL && !LauncherMustStop())
+		ReportIgnored(set, databases);
+	list_free(databases);
+}
 
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	Preload->all_done = true;
-	Preload->phase = !itemcache_preload_enabled ? PRELOADER_OFF :
-		Preload->unfinished > 0 ? PRELOADER_INCOMPLETE : PRELOADER_DONE;
-	LWLockRelease(&Preload->lock);
+static bool
+HasHotTables(const HotSet *set, Oid dbid)
+{
+	for (int i = 0; i < set->ntables; i++)
+	{
+		if (set->tables[i].dbid == dbid)
+			return true;
+	}
+	return false;
+}
 
-	if (Preload->tables > 0)
-		ereport(LOG,
-				(errmsg("itemcache: preload ended: %lld tables, %lld items, %.1f MB in %.2f s",
-						(long long) Preload->tables,
-						(long long) Preload->items,
-						Preload->bytes / (1024.0 * 1024.0),
-						(GetCurrentTimestamp() - Preload->started) / 1000000.0)));
+/* One message for all of what is no longer as it was saved. */
+static void
+ReportIgnored(const HotSet *set, const List *databases)
+{
+	uint64		ignored = Preload->ignored;
+
+	for (int i = 0; i < set->ntables; i++)
+	{
+		if (!list_member_oid(databases, set->tables[i].dbid))
+			ignored++;
+	}
+	if (ignored > 0)
+		ereport(WARNING,
+				(errmsg_plural("itemcache: %lld table of the hot set is gone, rewritten or not attached any more",
+							   "itemcache: %lld tables of the hot set are gone, rewritten or not attached any more",
+							   ignored, (long long) ignored)));
 }
 
 /* Databases one can connect to, in order of their OIDs. */
@@ -308,7 +413,7 @@ VisitDatabase(Oid dbid)
 	Preload->again = false;
 	Preload->more = false;
 	Preload->finished = false;
-	Preload->begun = InvalidOid;
+	Preload->begun = 0;
 	LWLockRelease(&Preload->lock);
 
 	for (;;)
@@ -386,6 +491,8 @@ StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle)
 
 	order.run = Preload->run;
 	order.number = number;
+	order.stage = Preload->stage;
+	order.hotset = Preload->hotset;
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -430,7 +537,7 @@ LauncherMustStop(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	return ShutdownRequestPending || !itemcache_preload_enabled;
+	return ShutdownRequestPending || !PreloadIsWanted(Preload->stage);
 }
 
 static void
@@ -458,9 +565,8 @@ CloseEntries(void)
 		if (entry->run == Preload->run && entry->state == PRELOAD_LOADING)
 		{
 			entry->workers = 0;
-			entry->state = entry->outcome == PRELOAD_DONE ? PRELOAD_STOPPED :
-				entry->outcome;
-			entry->finished = GetCurrentTimestamp();
+			PreloadFinishEntry(entry, entry->outcome == PRELOAD_DONE ?
+							   PRELOAD_STOPPED : entry->outcome);
 		}
 		LWLockRelease(&Preload->lock);
 
@@ -474,6 +580,23 @@ CloseEntries(void)
 }
 
 void
+PreloadFinishEntry(PreloadEntry *entry, PreloadState state)
+{
+	entry->state = state;
+	entry->finished = GetCurrentTimestamp();
+	Preload->tables++;
+	Preload->items += EntryItems(entry);
+	Preload->bytes += EntryBytes(entry);
+}
+
+bool
+PreloadIsWanted(PreloadStage stage)
+{
+	return itemcache_preload_mode >=
+		(stage == STAGE_HOT_SET ? PRELOAD_HOT : PRELOAD_ON);
+}
+
+void
 PreloadLogTable(const PreloadEntry *entry)
 {
 	HOLD_INTERRUPTS();
@@ -481,8 +604,8 @@ PreloadLogTable(const PreloadEntry *entry)
 			(errmsg("itemcache: preload of table \"%s.%s\" in database \"%s\": %s, %lld items (%.1f MB) from %u of %u blocks in %.2f s",
 					NameStr(entry->nspname), NameStr(entry->relname),
 					NameStr(entry->datname), PreloadStateNames[entry->state],
-					(long long) entry->items,
-					entry->bytes / (1024.0 * 1024.0),
+					(long long) EntryItems(entry),
+					EntryBytes(entry) / (1024.0 * 1024.0),
 					entry->blocks_done, entry->nblocks,
 					(entry->finished - entry->started) / 1000000.0),
 			 entry->state == PRELOAD_FULL ? HintMoreRoom() : 0));
@@ -548,7 +671,7 @@ itemcache_preload_progress(PG_FUNCTION_ARGS)
 		values[5] = Int32GetDatum(entry.workers);
 		values[6] = Int64GetDatum(entry.nblocks);
 		values[7] = Int64GetDatum(entry.blocks_done);
-		values[8] = Int64GetDatum(entry.items);
+		values[8] = Int64GetDatum(EntryItems(&entry));
 		values[9] = TimestampTzGetDatum(entry.started);
 		values[10] = TimestampTzGetDatum(entry.finished);
 		nulls[10] = entry.state == PRELOAD_LOADING;

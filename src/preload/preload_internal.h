@@ -43,6 +43,21 @@ typedef enum PreloaderPhase
 	PRELOADER_INCOMPLETE		/* there were databases not gone through */
 } PreloaderPhase;
 
+/* What the loader does first, and what then. */
+typedef enum PreloadStage
+{
+	STAGE_HOT_SET,				/* places of the hot set */
+	STAGE_TABLES,				/* whole tables */
+	STAGE_ENDED
+} PreloadStage;
+
+/*
+ * Tables are loaded in an order in which all workers agree: those of the hot
+ * set first, by their rank in it, then the others by OID.
+ */
+#define PRELOAD_NO_RANK		PG_UINT32_MAX
+#define PreloadPosition(rank, relid) (((uint64) (rank) << 32) | (relid))
+
 /* A table that is being, or has been, loaded. */
 typedef struct PreloadEntry
 {
@@ -50,6 +65,7 @@ typedef struct PreloadEntry
 	Oid			relid;
 	uint64		run;			/* PreloadShared.run when it was begun */
 	Oid			relfilenode;	/* the file that nblocks and next are of */
+	PreloadStage stage;
 	PreloadState state;			/* for the view; LOADING until the last worker
 								 * has left */
 	PreloadState outcome;		/* what state will be; if not DONE, no range
@@ -59,8 +75,10 @@ typedef struct PreloadEntry
 	BlockNumber nblocks;
 	BlockNumber next;			/* first block not given out */
 	BlockNumber blocks_done;
-	uint64		items;
+	uint64		items;			/* of this stage */
 	uint64		bytes;
+	uint64		hot_items;		/* of the stage before */
+	uint64		hot_bytes;
 	TimestampTz started;
 	TimestampTz finished;
 	NameData	datname;
@@ -79,9 +97,13 @@ typedef struct PreloadShared
 	bool		again;			/* ... and come back */
 	bool		more;			/* there is work for several workers */
 	bool		finished;		/* a worker reached the end of the list */
-	Oid			begun;			/* highest OID of a table begun in this run */
-	Oid			visited;		/* databases up to this OID are done, ... */
-	bool		all_done;		/* ... or all are */
+	uint64		begun;			/* highest position of a table begun in this
+								 * run; 0: none */
+	PreloadStage stage;
+	uint32		hotset;			/* checksum of the file, 0 if there is none */
+	uint64		ignored;		/* tables of the hot set that are not as saved */
+	Oid			visited;		/* databases up to this OID are done in this
+								 * stage */
 	int			unfinished;		/* databases whose workers left before the end */
 	PreloaderPhase phase;
 	TimestampTz started;		/* when the first one was visited */
@@ -98,9 +120,21 @@ typedef struct PreloadOrder
 {
 	uint64		run;
 	int			number;			/* of the worker, in PreloadShared.workers */
+	PreloadStage stage;
+	uint32		hotset;			/* as in PreloadShared */
 } PreloadOrder;
 
 extern PreloadShared *Preload;
+
+/* What was loaded of a table: whole tables have again what is hot of them. */
+#define EntryItems(entry)	Max((entry)->items, (entry)->hot_items)
+#define EntryBytes(entry)	Max((entry)->bytes, (entry)->hot_bytes)
+
+/* No worker is at a table any more; with the lock held. */
+extern void PreloadFinishEntry(PreloadEntry *entry, PreloadState state);
+
+/* Does the setting let a stage of the loader run? */
+extern bool PreloadIsWanted(PreloadStage stage);
 
 /* Log how a table ended. */
 extern void PreloadLogTable(const PreloadEntry *entry);

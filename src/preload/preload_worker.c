@@ -3,13 +3,15 @@
  * preload_worker.c
  *	  The start-up loader: its workers.
  *
- * All workers of a database go through the same list of tables, in order of
- * their OIDs.  A table that is being loaded has an entry in shared memory,
- * from which each worker takes the next range of blocks; a worker that finds
- * no more ranges goes on to the next table.  So big tables are loaded by
- * several workers, and small ones side by side.  The list itself is not shared:
- * a table without an entry has not been begun unless a table with a higher OID
- * has (then the entry has been given to another since).
+ * All workers of a database go through the same list of tables, in an order
+ * in which they agree (PreloadPosition).  A table that is being loaded has an
+ * entry in shared memory, from which each worker takes the next range of
+ * blocks; a worker that finds no more ranges goes on to the next table.  So big
+ * tables are loaded by several workers, and small ones side by side.  The list
+ * itself is not shared: a table without an entry has not been begun unless a
+ * table of a higher position has (then the entry has been given to another
+ * since).  In the first stage the tables are those of the hot set, and of a
+ * range only the places are loaded that it names.
  *
  * A range is read in a transaction of its own, so that neither DDL nor the
  * horizon of vacuum waits for us for long.  The lock on a table is taken only
@@ -18,8 +20,6 @@
  * A worker stops, and says so in the table's entry, when the setting is turned
  * off, when its database is about to be dropped, when the server shuts down,
  * and when there is a new run (the launcher failed and has begun again).
- *
- * May call: load, relation, warmth, views (for the list of tables).
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +36,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "preload/hotset.h"
 #include "preload/preload_internal.h"
 #include "settings.h"
 #include "storage/bufmgr.h"
@@ -51,8 +52,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Blocks read in one transaction. */
-#define PRELOAD_RANGE		1024
+/* Blocks read in one transaction; a range of the hot set. */
+#define PRELOAD_RANGE		HOTSET_BLOCKS
 
 /* How often a table is begun again because it got another file meanwhile. */
 #define PRELOAD_MAX_RESTARTS	3
@@ -69,8 +70,18 @@ typedef struct BlockRange
 	BlockNumber end;
 } BlockRange;
 
+/* A table of the list, and what the hot set has of it, if anything. */
+typedef struct ListedTable
+{
+	Oid			relid;
+	uint64		position;
+	const HotTable *hot;
+} ListedTable;
+
 static PreloadOrder Order;
-static PreloadEntry *WorkerEntry;	/* the table we are at */
+static HotSet *Hot;				/* NULL if there is none */
+static const ListedTable *WorkerTable;	/* the table we are at, ... */
+static PreloadEntry *WorkerEntry;	/* ... if there is something to do */
 static int	WorkerStreak;		/* see PageLoader */
 static int	WorkerLockWait;		/* left of PRELOAD_LOCK_WAIT */
 
@@ -81,18 +92,27 @@ static void OverrideSettings(void);
 static bool WorkerMustStop(void);
 static void LeaveIfWanted(void);
 static void LoadDatabase(void);
-static List *TablesToLoad(void);
-static void LoadTable(Oid relid, bool alone);
+static ListedTable *ListTables(int *ntables);
+static int	ComparePositions(const void *a, const void *b);
+static uint32 RankOf(Oid relid, const HotTable **hot);
+static void LoadTable(bool alone);
 static void InvalidatePlans(Oid relid);
 static void ReportFailure(Oid relid, ErrorData *edata);
-static void BeginTable(Oid relid, bool alone);
-static bool JoinTable(Oid relid);
-static void AddEntry(Oid relid, Relation rel, bool alone);
-static PreloadEntry *NewEntry(void);
+static void BeginTable(bool alone);
+static bool IsAsSaved(Relation rel);
+static bool JoinTable(void);
+static void IgnoreTable(void);
+static void AddEntry(Relation rel, bool alone);
+static PreloadEntry *NewEntry(PreloadEntry *new);
 static bool TakeRange(BlockRange *range);
 static void LoadRange(const BlockRange *range);
 static bool FileIsOfRange(Relation rel, const BlockRange *range);
 static void ReadRange(PageLoader *loader, const BlockRange *range);
+static PreloadState ReadBlocks(PageLoader *loader, const BlockRange *range,
+							   BlockNumber *block);
+static PreloadState ReadPlacesOfRange(PageLoader *loader,
+									  const BlockRange *range,
+									  BlockNumber *block);
 static Relation OpenIfFree(Oid relid);
 static void EndTable(PreloadState outcome);
 static void LeaveTable(void);
@@ -165,7 +185,7 @@ WorkerMustStop(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	return ProcDiePending || !itemcache_preload_enabled || Preload->leave ||
+	return ProcDiePending || !PreloadIsWanted(Order.stage) || Preload->leave ||
 		Preload->run != Order.run;
 }
 
@@ -196,14 +216,18 @@ LeaveIfWanted(void)
 static void
 LoadDatabase(void)
 {
-	List	   *relids = TablesToLoad();
-	ListCell   *lc;
+	int			ntables;
+	ListedTable *tables;
 
-	foreach(lc, relids)
+	if (Order.hotset != 0)
+		Hot = ReadHotSet(Order.hotset);
+	tables = ListTables(&ntables);
+	for (int i = 0; i < ntables; i++)
 	{
 		if (WorkerMustStop() || Order.number >= itemcache_preload_workers)
 			return;
-		LoadTable(lfirst_oid(lc), list_length(relids) == 1);
+		WorkerTable = &tables[i];
+		LoadTable(ntables == 1);
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
@@ -212,36 +236,79 @@ LoadDatabase(void)
 	LWLockRelease(&Preload->lock);
 }
 
-/* All plain tables that are attached; whether to load them is seen later. */
-static List *
-TablesToLoad(void)
+/*
+ * All plain tables that are attached, or that the hot set has, in order;
+ * whether to load them is seen later.
+ */
+static ListedTable *
+ListTables(int *ntables)
 {
 	List	   *relids = NIL;
-	List	   *attached;
 	ListCell   *lc;
-	MemoryContext oldcontext;
+	ListedTable *tables;
+	MemoryContext oldcontext = CurrentMemoryContext;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "looking for tables to load");
-	attached = AttachedRelations();
-	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-	foreach(lc, attached)
+	if (Order.stage == STAGE_TABLES)
+		relids = AttachedRelations();
+	for (int i = 0; Order.stage == STAGE_HOT_SET && Hot && i < Hot->ntables; i++)
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
-			relids = lappend_oid(relids, lfirst_oid(lc));
+		if (Hot->tables[i].dbid == MyDatabaseId)
+			relids = lappend_oid(relids, Hot->tables[i].relid);
 	}
-	MemoryContextSwitchTo(oldcontext);
+
+	tables = MemoryContextAlloc(oldcontext,
+								list_length(relids) * sizeof(ListedTable) + 1);
+	*ntables = 0;
+	foreach(lc, relids)
+	{
+		ListedTable *table = &tables[*ntables];
+
+		table->relid = lfirst_oid(lc);
+		table->position = PreloadPosition(RankOf(table->relid, &table->hot),
+										  table->relid);
+		if (Order.stage == STAGE_HOT_SET ||
+			get_rel_relkind(table->relid) == RELKIND_RELATION)
+			(*ntables)++;
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(oldcontext);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return relids;
+	qsort(tables, *ntables, sizeof(ListedTable), ComparePositions);
+	return tables;
+}
+
+static int
+ComparePositions(const void *a, const void *b)
+{
+	uint64		x = ((const ListedTable *) a)->position;
+	uint64		y = ((const ListedTable *) b)->position;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint32
+RankOf(Oid relid, const HotTable **hot)
+{
+	*hot = NULL;
+	for (int i = 0; Hot != NULL && i < Hot->ntables; i++)
+	{
+		if (Hot->tables[i].relid == relid && Hot->tables[i].dbid == MyDatabaseId)
+		{
+			*hot = &Hot->tables[i];
+			return i;
+		}
+	}
+	return PRELOAD_NO_RANK;
 }
 
 /* Do our share of a table, if there is one left. */
 static void
-LoadTable(Oid relid, bool alone)
+LoadTable(bool alone)
 {
 	MemoryContext context;
 
@@ -252,11 +319,11 @@ LoadTable(Oid relid, bool alone)
 	{
 		BlockRange	range;
 
-		BeginTable(relid, alone);
+		BeginTable(alone);
 		while (WorkerEntry != NULL && TakeRange(&range))
 			LoadRange(&range);
 		if (WorkerEntry != NULL)
-			InvalidatePlans(relid);
+			InvalidatePlans(WorkerTable->relid);
 	}
 	PG_CATCH();
 	{
@@ -267,7 +334,7 @@ LoadTable(Oid relid, bool alone)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(context);
-		ReportFailure(relid, edata);
+		ReportFailure(WorkerTable->relid, edata);
 	}
 	PG_END_TRY();
 
@@ -320,30 +387,59 @@ ReportFailure(Oid relid, ErrorData *edata)
  * not to be loaded, or all of it has been given out.
  */
 static void
-BeginTable(Oid relid, bool alone)
+BeginTable(bool alone)
 {
 	Relation	rel;
 
-	if (JoinTable(relid))
+	if (JoinTable())
 		return;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	LeaveIfWanted();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	rel = OpenIfFree(relid);
+	rel = OpenIfFree(WorkerTable->relid);
 	if (rel != NULL)
 	{
 		ItemRelation *relation = ItemRelationOf(rel);
 
-		if (relation->state == RELATION_SERVED && relation->options.preload)
-			AddEntry(relid, rel, alone);
+		if (!IsAsSaved(rel))
+			IgnoreTable();
+		else if (relation->state == RELATION_SERVED && relation->options.preload)
+			AddEntry(rel, alone);
 		relation_close(rel, AccessShareLock);
 	}
-	else if (!WorkerMustStop() && get_rel_name(relid) != NULL)
-		AddEntry(relid, NULL, alone);
+	else if (!WorkerMustStop())
+	{
+		if (get_rel_name(WorkerTable->relid) != NULL)
+			AddEntry(NULL, alone);
+		else if (Order.stage == STAGE_HOT_SET)
+			IgnoreTable();
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* Are the places of the hot set, if they are what is to be loaded, this file's? */
+static bool
+IsAsSaved(Relation rel)
+{
+	return Order.stage != STAGE_HOT_SET ||
+		(ItemRelationOf(rel)->state == RELATION_SERVED &&
+		 rel->rd_rel->relfilenode == WorkerTable->hot->file);
+}
+
+/* Count a table of the hot set that is not as it was; once, not by each of us. */
+static void
+IgnoreTable(void)
+{
+	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
+	if (WorkerTable->position >= Preload->begun && Preload->run == Order.run)
+	{
+		Preload->begun = WorkerTable->position + 1;
+		Preload->ignored++;
+	}
+	LWLockRelease(&Preload->lock);
 }
 
 /*
@@ -351,17 +447,17 @@ BeginTable(Oid relid, bool alone)
  * is set.
  */
 static bool
-JoinTable(Oid relid)
+JoinTable(void)
 {
 	bool		begun;
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	begun = relid <= Preload->begun || Preload->run != Order.run;
+	begun = WorkerTable->position < Preload->begun || Preload->run != Order.run;
 	for (int i = 0; begun && i < PRELOAD_ENTRIES; i++)
 	{
 		PreloadEntry *entry = &Preload->entries[i];
 
-		if (entry->relid != relid || entry->run != Order.run)
+		if (entry->relid != WorkerTable->relid || entry->run != Order.run)
 			continue;
 		if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks)
 		{
@@ -379,9 +475,10 @@ JoinTable(Oid relid)
  * if it could not be locked.
  */
 static void
-AddEntry(Oid relid, Relation rel, bool alone)
+AddEntry(Relation rel, bool alone)
 {
 	PreloadEntry new = {0};
+	Oid			relid = WorkerTable->relid;
 	char	   *datname = get_database_name(MyDatabaseId);
 	char	   *nspname = get_namespace_name(get_rel_namespace(relid));
 	char	   *relname = get_rel_name(relid);
@@ -390,6 +487,7 @@ AddEntry(Oid relid, Relation rel, bool alone)
 	new.dbid = MyDatabaseId;
 	new.relid = relid;
 	new.run = Order.run;
+	new.stage = Order.stage;
 	new.state = PRELOAD_LOADING;
 	new.outcome = rel != NULL ? PRELOAD_DONE : PRELOAD_SKIPPED;
 	new.workers = 1;
@@ -401,15 +499,18 @@ AddEntry(Oid relid, Relation rel, bool alone)
 	{
 		new.relfilenode = rel->rd_rel->relfilenode;
 		new.nblocks = RelationGetNumberOfBlocks(rel);
+		if (Order.stage == STAGE_HOT_SET)
+			new.nblocks = Min(new.nblocks,
+							  WorkerTable->hot->nranges * PRELOAD_RANGE);
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	begun = relid <= Preload->begun || Preload->run != Order.run;
+	begun = WorkerTable->position < Preload->begun || Preload->run != Order.run;
 	if (!begun)
 	{
-		WorkerEntry = NewEntry();
+		WorkerEntry = NewEntry(&new);
 		*WorkerEntry = new;
-		Preload->begun = relid;
+		Preload->begun = WorkerTable->position + 1;
 		if (!Preload->more && (!alone || new.nblocks > PRELOAD_RANGE))
 		{
 			Preload->more = true;
@@ -420,14 +521,35 @@ AddEntry(Oid relid, Relation rel, bool alone)
 	LWLockRelease(&Preload->lock);
 
 	if (begun)
-		JoinTable(relid);
+		JoinTable();
 }
 
-/* A free entry, or the one that has been finished the longest. */
+/*
+ * Where a new entry goes: in place of the table's own from the stage before, of
+ * which it then knows; else a free one's, or that of the one that has been
+ * finished the longest.
+ */
 static PreloadEntry *
-NewEntry(void)
+NewEntry(PreloadEntry *new)
 {
 	PreloadEntry *oldest = NULL;
+
+	for (int i = 0; i < PRELOAD_ENTRIES; i++)
+	{
+		PreloadEntry *entry = &Preload->entries[i];
+
+		if (entry->dbid == new->dbid && entry->relid == new->relid &&
+			entry->stage != new->stage && entry->state != PRELOAD_LOADING)
+		{
+			/* it will be counted again */
+			Preload->tables--;
+			Preload->items -= EntryItems(entry);
+			Preload->bytes -= EntryBytes(entry);
+			new->hot_items = EntryItems(entry);
+			new->hot_bytes = EntryBytes(entry);
+			return entry;
+		}
+	}
 
 	for (int i = 0; i < PRELOAD_ENTRIES; i++)
 	{
@@ -524,7 +646,8 @@ FileIsOfRange(Relation rel, const BlockRange *range)
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	if (entry->relfilenode != relfilenode)
 	{
-		if (entry->restarts++ < PRELOAD_MAX_RESTARTS)
+		if (Order.stage != STAGE_HOT_SET &&
+			entry->restarts++ < PRELOAD_MAX_RESTARTS)
 		{
 			entry->relfilenode = relfilenode;
 			entry->nblocks = nblocks;
@@ -543,25 +666,13 @@ FileIsOfRange(Relation rel, const BlockRange *range)
 static void
 ReadRange(PageLoader *loader, const BlockRange *range)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
-	BlockNumber block;
-	PreloadState outcome = PRELOAD_DONE;
+	BlockNumber block = range->begin;
+	PreloadState outcome;
 
-	for (block = range->begin; block < Min(range->end, nblocks); block++)
-	{
-		if (WorkerMustStop())
-		{
-			outcome = PRELOAD_STOPPED;
-			break;
-		}
-		CHECK_FOR_INTERRUPTS();
-		LoadPage(loader, block);
-		if (CacheIsFull(loader))
-		{
-			outcome = PRELOAD_FULL;
-			break;
-		}
-	}
+	if (Order.stage == STAGE_HOT_SET)
+		outcome = ReadPlacesOfRange(loader, range, &block);
+	else
+		outcome = ReadBlocks(loader, range, &block);
 	if (outcome == PRELOAD_DONE && loader->items == 0 && loader->no_room > 0)
 		outcome = PRELOAD_FULL;
 
@@ -577,6 +688,52 @@ ReadRange(PageLoader *loader, const BlockRange *range)
 
 	if (outcome != PRELOAD_DONE)
 		EndTable(outcome);
+}
+
+/* *block is set to the first block that was not read. */
+static PreloadState
+ReadBlocks(PageLoader *loader, const BlockRange *range, BlockNumber *block)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
+
+	for (; *block < Min(range->end, nblocks); (*block)++)
+	{
+		if (WorkerMustStop())
+			return PRELOAD_STOPPED;
+		CHECK_FOR_INTERRUPTS();
+		LoadPage(loader, *block);
+		if (CacheIsFull(loader))
+			return PRELOAD_FULL;
+	}
+	return PRELOAD_DONE;
+}
+
+/* The same for those places of a range that the hot set has. */
+static PreloadState
+ReadPlacesOfRange(PageLoader *loader, const BlockRange *range,
+				  BlockNumber *block)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
+	int			nhot;
+	HotBlock   *hot = ReadHotRange(Hot, WorkerTable->hot,
+								   range->begin / PRELOAD_RANGE, &nhot);
+
+	for (int i = 0, ahead = 0; i < nhot && hot[i].block < nblocks; i++)
+	{
+		if (WorkerMustStop())
+			return PRELOAD_STOPPED;
+		CHECK_FOR_INTERRUPTS();
+		for (; ahead < nhot && ahead <= i + maintenance_io_concurrency; ahead++)
+		{
+			if (hot[ahead].block < nblocks)
+				PrefetchBuffer(loader->rel, MAIN_FORKNUM, hot[ahead].block);
+		}
+		*block = hot[i].block;
+		LoadPlaces(loader, *block, hot[i].offsets, hot[i].noffsets);
+		if (CacheIsFull(loader))
+			return PRELOAD_FULL;
+	}
+	return PRELOAD_DONE;
 }
 
 /*
@@ -627,13 +784,7 @@ LeaveTable(void)
 	entry->workers--;
 	if (entry->workers == 0 &&
 		(entry->outcome != PRELOAD_DONE || entry->next >= entry->nblocks))
-	{
-		entry->state = entry->outcome;
-		entry->finished = GetCurrentTimestamp();
-		Preload->tables++;
-		Preload->items += entry->items;
-		Preload->bytes += entry->bytes;
-	}
+		PreloadFinishEntry(entry, entry->outcome);
 	copy = *entry;
 	LWLockRelease(&Preload->lock);
 

@@ -122,6 +122,7 @@ OwnerShmemInit(Size memory)
 
 		pg_atomic_init_u64(&owner->key, 0);
 		pg_atomic_init_u64(&owner->epoch, EPOCH_NONE);
+		pg_atomic_init_u64(&owner->file, 0);
 		pg_atomic_init_u64(&owner->absences, EPOCH_NONE);
 		for (int kind = 0; kind < STORE_KINDS; kind++)
 		{
@@ -238,6 +239,21 @@ OwnerMoveAbsences(uint64 key)
 	LWLockRelease(owner_lock);
 }
 
+void
+OwnerSetFile(int number, uint64 key, uint32 file)
+{
+	if (OwnerEpoch(number, key) != EPOCH_NONE)
+		pg_atomic_write_u64(&OwnerSlots[number].file, file);
+}
+
+bool
+OwnerFile(int number, uint64 *key, uint32 *file)
+{
+	*key = pg_atomic_read_u64(&OwnerSlots[number].key);
+	*file = (uint32) pg_atomic_read_u64(&OwnerSlots[number].file);
+	return OwnerEpoch(number, *key) != EPOCH_NONE;
+}
+
 uint64
 OwnerGarbageGeneration(void)
 {
@@ -304,6 +320,7 @@ AssignSlot(int number, uint64 key)
 	pg_write_barrier();
 
 	pg_atomic_write_u64(&owner->key, key);
+	pg_atomic_write_u64(&owner->file, 0);
 	garbage = ForgetItems(owner, STORE_ROW, STORE_ABSENCE);
 	pg_atomic_write_u64(&owner->evictions, 0);
 	pg_atomic_write_u64(&owner->planned, 0);

@@ -59,6 +59,8 @@ typedef struct Owner
 								 * have been none; the same */
 	char		pad1[PG_CACHE_LINE_SIZE - 3 * sizeof(uint64)];
 
+	pg_atomic_uint64 file;		/* what OwnerSetFile() said; written and read
+								 * without lock */
 	pg_atomic_uint64 items[STORE_KINDS];	/* of the current epochs; may be
 											 * off by writes that were in
 											 * flight when one moved */
@@ -130,6 +132,13 @@ extern void OwnerBeginAbsences(int number, uint64 key);
 
 /* Make every absence that owner "key" has unreachable.  Takes OwnerLock. */
 extern void OwnerMoveAbsences(uint64 key);
+
+/*
+ * Remember which file an owner's items are read from, and ask for it, and for
+ * the owner's key; false if the slot is free.  A hint, not interpreted here.
+ */
+extern void OwnerSetFile(int number, uint64 key, uint32 file);
+extern bool OwnerFile(int number, uint64 *key, uint32 *file);
 
 /*
  * How often any epoch moved while its owner had items: tells the store that

@@ -91,12 +91,6 @@
 #define SWEEP_PER_PUT		64
 #define SWEEP_PER_ROUND		1024
 
-#if defined(__GNUC__) || defined(__clang__)
-#define prefetch(address)	__builtin_prefetch(address)
-#else
-#define prefetch(address)	((void) 0)
-#endif
-
 StoreLayout store_layout;
 
 static LWLockPadded *partition_locks = NULL;

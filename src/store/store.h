@@ -197,6 +197,29 @@ extern StoreResult StoreFillAbsence(uint64 hash, uint64 epoch,
 									const void *key, Size size,
 									uint64 counter);
 
+/*
+ * A walk through all rows under current epochs; begins with a zeroed
+ * StoreWalk.  Sets at most "max" (64 or more) of walked[], and returns how many;
+ * 0 at the end.  Takes no lock: what is moved meanwhile may be met twice, or
+ * not at all.
+ */
+#define STORE_WALK_BYTES	24
+
+typedef struct StoreWalk
+{
+	int			partition;
+	uint32		bucket;
+} StoreWalk;
+
+typedef struct StoreWalked
+{
+	uint64		epoch;
+	int			uses;			/* how much it is used; 0 is little */
+	char		payload[STORE_WALK_BYTES];	/* how it begins */
+} StoreWalked;
+
+extern int	StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max);
+
 /* Sums over the partitions, read without locks. */
 extern void StoreGetStats(StoreStats *stats);
 

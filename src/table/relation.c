@@ -397,7 +397,11 @@ Describe(ItemRelation *relation, Relation rel)
 		}
 		state = JudgeTrigger(relation, rel);
 		if (state == RELATION_SERVED)
+		{
 			relation->owner = OwnerMake(relation->key);
+			OwnerSetFile(relation->owner, relation->key,
+						 rel->rd_rel->relfilenode);
+		}
 		relation->state = state;
 	}
 	PG_CATCH();
