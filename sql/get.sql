@@ -270,6 +270,25 @@ DEALLOCATE ALL;
 -- as an argument of an index or a check it is what any STABLE function is
 SELECT * FROM helper.try('CREATE INDEX ON items ((itemcache.get(NULL::items, id)))');
 
+-- where the primary key does not hold, what a subquery gives: an error; get_many() has all rows
+CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, v text);
+INSERT INTO deferred VALUES (1, 'one'), (2, 'two');
+BEGIN;
+INSERT INTO deferred VALUES (1, 'again'), (1, 'and again');
+SELECT itemcache.get(NULL::deferred, 2);
+SELECT * FROM itemcache.get_many(NULL::deferred, ARRAY[2, 1, 3, 1]);
+SELECT itemcache.get(NULL::deferred, 1);
+ROLLBACK;
+SELECT itemcache.get(NULL::deferred, 1);
+-- ... also where it is read by a query
+CREATE TABLE unfinished (id int NOT NULL, v text) PARTITION BY LIST (id);
+CREATE TABLE unfinished_1 PARTITION OF unfinished FOR VALUES IN (1, 2);
+INSERT INTO unfinished VALUES (1, 'one'), (1, 'again'), (2, 'two');
+ALTER TABLE ONLY unfinished ADD PRIMARY KEY (id);
+SELECT itemcache.get(NULL::unfinished, 2);
+SELECT * FROM itemcache.get_many(NULL::unfinished, ARRAY[2, 1, 3, 1]);
+SELECT itemcache.get(NULL::unfinished, 1);
+
 -- the function's properties
 SELECT p.oid::regprocedure, provolatile, proparallel, proisstrict, proretset
 FROM pg_proc p WHERE pronamespace = 'itemcache'::regnamespace AND prokind = 'f'

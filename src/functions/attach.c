@@ -237,8 +237,8 @@ CheckFitness(Relation rel)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot attach table \"%s\": its primary key cannot be used",
 							name),
-					 !relation->key_usable ? errdetail("It is not a btree index.") :
-					 !relation->pkvalid ? errdetail("Its index is not valid.") :
+					 !relation->pk.usable ? errdetail("It is not a btree index.") :
+					 !relation->pk.valid ? errdetail("Its index is not valid.") :
 					 errdetail("It is deferrable.")));
 			break;
 		case RELATION_VIRTUAL_COLUMN:

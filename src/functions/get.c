@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(itemcache_get_many);
 
 static Snapshot CallersSnapshot(void);
 static Size EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
-					  HeapTupleHeader *items);
+					  HeapTupleHeader *items, List **more);
+static Size EmitItem(Tuplestorestate *store, HeapTupleHeader item);
 
 Datum
 itemcache_get(PG_FUNCTION_ARGS)
@@ -122,11 +123,12 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	batchcontext = AllocSetContextCreate(CurrentMemoryContext,
 										 "itemcache get_many batch",
 										 ALLOCSET_DEFAULT_SIZES);
-	for (bool more = true; more;)
+	for (bool more_keys = true; more_keys;)
 	{
 		Datum		values[LOOKUP_BATCH][INDEX_MAX_KEYS];
 		Datum	   *keys[LOOKUP_BATCH];
 		HeapTupleHeader items[LOOKUP_BATCH];
+		List	   *more[LOOKUP_BATCH];
 		int			nkeys = 0;
 
 		CHECK_FOR_INTERRUPTS();
@@ -137,8 +139,8 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			Datum		value;
 			bool		isnull;
 
-			more = array_iterate(iterator, &value, &isnull);
-			if (!more)
+			more_keys = array_iterate(iterator, &value, &isnull);
+			if (!more_keys)
 				break;
 			keys[nkeys] = NULL;
 			if (!isnull && ConvertKey(site->converter, relation, value,
@@ -151,8 +153,8 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			/* converting keys may have run anything: look afresh */
 			relation = OpenCallSite(site);
 			LookupItems(relation, CallersSnapshot(), by_query, nkeys, keys,
-						items);
-			size += EmitItems(store, tupdesc, nkeys, items);
+						items, more);
+			size += EmitItems(store, tupdesc, nkeys, items, more);
 		}
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -176,7 +178,7 @@ CallersSnapshot(void)
 /* Store a batch of rows; returns how many bytes they have. */
 static Size
 EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
-		  HeapTupleHeader *items)
+		  HeapTupleHeader *items, List **more)
 {
 	bool	   *nulls = NULL;
 	Datum	   *values = NULL;
@@ -184,7 +186,7 @@ EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 
 	for (int i = 0; i < nitems; i++)
 	{
-		HeapTupleData tuple;
+		ListCell   *lc;
 
 		if (items[i] == NULL)
 		{
@@ -197,12 +199,22 @@ EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 			tuplestore_putvalues(store, tupdesc, values, nulls);
 			continue;
 		}
-		tuple.t_len = HeapTupleHeaderGetDatumLength(items[i]);
-		ItemPointerSetInvalid(&tuple.t_self);
-		tuple.t_tableOid = InvalidOid;
-		tuple.t_data = items[i];
-		tuplestore_puttuple(store, &tuple);
-		size += tuple.t_len;
+		size += EmitItem(store, items[i]);
+		foreach(lc, more[i])
+			size += EmitItem(store, lfirst(lc));
 	}
 	return size;
+}
+
+static Size
+EmitItem(Tuplestorestate *store, HeapTupleHeader item)
+{
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = item;
+	tuplestore_puttuple(store, &tuple);
+	return tuple.t_len;
 }

@@ -20,6 +20,7 @@
 #include "executor/executor.h"
 #include "lookup/fetch.h"
 #include "lookup/visibility.h"
+#include "miscadmin.h"
 #include "settings.h"
 #include "store/store.h"
 #include "utils/lsyscache.h"
@@ -40,6 +41,10 @@ static void GrowBuffer(ItemFetcher *fetcher, Size size);
 static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 						   const Datum *key,
 						   Datum *values, bool *isnull, ItemPointer tid);
+static void FindOthers(ItemFetcher *fetcher);
+static void NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid);
+static void GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
+					   ItemPointer tid);
 
 void
 BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
@@ -112,7 +117,9 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 	NodeInstrumentation *instrument = fetcher->ps->instrument;
 	ItemAccess	access;
 
-	BeginItemAccess(&access, fetcher->relation, fetcher->ps->state->es_snapshot);
+	fetcher->nrows = 1;
+	BeginItemAccess(&access, fetcher->relation, &fetcher->relation->pk,
+					fetcher->ps->state->es_snapshot);
 	if (!itemcache_transparent)
 		access.serve = access.fill = false;
 
@@ -205,7 +212,6 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 	ItemReader *reader = fetcher->reader;
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
-	int			natts = fetcher->natts;
 
 	if (reader == NULL)
 	{
@@ -216,17 +222,76 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 		MemoryContextSwitchTo(oldcontext);
 	}
 	if (!ReadItem(reader, key))
+	{
+		fetcher->nrows = 0;
 		return false;
+	}
+	if (!access->unique)
+		FindOthers(fetcher);
 
 	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	FillFromReader(reader, access, NULL);
 	MemoryContextSwitchTo(oldcontext);
 
-	slot_getsomeattrs(reader->slot, natts);
-	memcpy(values, reader->slot->tts_values, natts * sizeof(Datum));
-	memcpy(isnull, reader->slot->tts_isnull, natts * sizeof(bool));
-	*tid = reader->slot->tts_tid;
+	GetColumns(fetcher, values, isnull, tid);
 	return true;
+}
+
+/* After the first row of a key has been read: where the others are, if any. */
+static void
+FindOthers(ItemFetcher *fetcher)
+{
+	ItemReader *reader = fetcher->reader;
+
+	if (!ReadAnother(reader))
+		return;
+	NoteOther(fetcher, 0, &reader->slot->tts_tid);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		NoteOther(fetcher, fetcher->nrows++, &reader->other->tts_tid);
+	} while (ReadAnother(reader));
+}
+
+static void
+NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid)
+{
+	if (row >= fetcher->max_others)
+	{
+		int			n = Max(2 * fetcher->max_others, 16);
+
+		if (fetcher->others == NULL)
+			fetcher->others =
+				MemoryContextAlloc(fetcher->ps->state->es_query_cxt,
+								   n * sizeof(ItemPointerData));
+		else
+			fetcher->others = repalloc_huge(fetcher->others,
+											n * sizeof(ItemPointerData));
+		fetcher->max_others = n;
+	}
+	fetcher->others[row] = *tid;
+}
+
+void
+FetchAnother(ItemFetcher *fetcher, int row, Datum *values, bool *isnull,
+			 ItemPointer tid)
+{
+	Assert(row < fetcher->nrows && fetcher->nrows > 1);
+	ReadItemAt(fetcher->reader, &fetcher->others[row]);
+	GetColumns(fetcher, values, isnull, tid);
+}
+
+static void
+GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
+		   ItemPointer tid)
+{
+	TupleTableSlot *slot = fetcher->reader->slot;
+	int			natts = fetcher->natts;
+
+	slot_getsomeattrs(slot, natts);
+	memcpy(values, slot->tts_values, natts * sizeof(Datum));
+	memcpy(isnull, slot->tts_isnull, natts * sizeof(bool));
+	*tid = slot->tts_tid;
 }
 
 void

@@ -25,6 +25,7 @@ typedef struct FetchKey
 typedef struct ItemFetcher
 {
 	ItemRelation *relation;
+	int			nrows;			/* of the key that FetchColumns() looked up */
 	/* the rest is private */
 	PlanState  *ps;				/* the node: its snapshot, memory, counts */
 	int			nkeys;			/* columns of the key */
@@ -36,6 +37,8 @@ typedef struct ItemFetcher
 	Size		buffer_size;
 	Size		prefix;			/* bytes of an image that mostly are enough */
 	ItemReader *reader;			/* NULL until it is needed */
+	ItemPointerData *others;	/* rows of the current key, if it has several */
+	int			max_others;		/* room for them; 0: none yet */
 	uint64		space[FETCH_SPACE / sizeof(uint64)];	/* a buffer for small ones */
 } ItemFetcher;
 
@@ -93,10 +96,17 @@ extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
  * Look a key up, with all checks.  False if the snapshot sees no such row.
  * Values that are not by value point into memory that is the fetcher's until
  * its next call.
+ *
+ * To a snapshot that the primary key does not hold for (rule U), the key may
+ * have several rows: then fetcher->nrows is their number, the row got is the
+ * first of them, in the order of the index, and FetchAnother() gets any, the
+ * first being 0.
  */
 extern bool FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 						 StoreHint hint, Datum *values, bool *isnull,
 						 ItemPointer tid);
+extern void FetchAnother(ItemFetcher *fetcher, int row, Datum *values,
+						 bool *isnull, ItemPointer tid);
 
 /* EXPLAIN ANALYZE: what was fetched from the cache, and what was not. */
 extern void ExplainCacheUse(PlanState *ps, ExplainState *es);

@@ -45,6 +45,7 @@
 static void LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted);
 static int	VisibleOffsets(PageLoader *loader, Buffer buffer);
 static int	WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets);
+static int	OffsetsWithKey(PageLoader *loader, Buffer buffer, int noffsets);
 static int	FormItems(PageLoader *loader, Buffer buffer, int noffsets);
 static bool IsCached(PageLoader *loader, uint64 hash);
 static void GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset,
@@ -72,9 +73,12 @@ InitLoader(PageLoader *loader)
 bool
 BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 {
+	ItemRelation *relation;
+
 	AcceptInvalidationMessages();
 	loader->rel = rel;
-	BeginItemAccess(&loader->access, ItemRelationOf(rel), snapshot);
+	relation = ItemRelationOf(rel);
+	BeginItemAccess(&loader->access, relation, &relation->pk, snapshot);
 	return loader->access.fill;
 }
 
@@ -109,6 +113,8 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 	n = VisibleOffsets(loader, buffer);
 	if (only_wanted)
 		n = WantedOffsets(loader, buffer, n);
+	if (!loader->access.unique)
+		n = OffsetsWithKey(loader, buffer, n);
 	n = FormItems(loader, buffer, n);
 	if (n > 0)
 		FillItems(&loader->access, buffer, loader->fills, n, true);
@@ -186,6 +192,23 @@ WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets)
 		GetTuple(loader, buffer, loader->offsets[i], &tuple);
 		if (loader->wanted[loader->offsets[i]] ||
 			(found < wanted && HeapTupleIsHeapOnly(&tuple)))
+			loader->offsets[n++] = loader->offsets[i];
+	}
+	return n;
+}
+
+/* Those of the visible tuples that have a key: others are older than it (rule U). */
+static int
+OffsetsWithKey(PageLoader *loader, Buffer buffer, int noffsets)
+{
+	int			n = 0;
+
+	for (int i = 0; i < noffsets; i++)
+	{
+		HeapTupleData tuple;
+
+		GetTuple(loader, buffer, loader->offsets[i], &tuple);
+		if (HasItemKey(loader->access.shape, &tuple))
 			loader->offsets[n++] = loader->offsets[i];
 	}
 	return n;

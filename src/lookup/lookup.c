@@ -30,9 +30,10 @@
 
 static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
 							 int nkeys, Datum *const *keys,
-							 HeapTupleHeader *results);
+							 HeapTupleHeader *results, List **more);
 static void ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
-						Datum *const *keys, HeapTupleHeader *results);
+						Datum *const *keys, HeapTupleHeader *results,
+						List **more);
 static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
 						  Snapshot snapshot, int nkeys, Datum *const *keys,
 						  HeapTupleHeader *results);
@@ -40,25 +41,28 @@ static HeapTupleHeader FetchItem(const ItemAccess *access, uint64 hash,
 								 StoreHint hint, const Datum *key);
 static void LookupInPartitions(ItemRelation *root, Snapshot snapshot,
 							   int nkeys, Datum *const *keys,
-							   HeapTupleHeader *results);
+							   HeapTupleHeader *results, List **more);
 
 void
 LookupItems(ItemRelation *relation, Snapshot snapshot, bool read_table,
-			int nkeys, Datum *const *keys, HeapTupleHeader *results)
+			int nkeys, Datum *const *keys, HeapTupleHeader *results,
+			List **more)
 {
 	Assert(nkeys <= LOOKUP_BATCH);
 
+	if (more != NULL)
+		memset(more, 0, nkeys * sizeof(List *));
 	if (read_table)
 	{
 		for (int i = 0; i < nkeys; i++)
 			results[i] = NULL;
-		ReadItemsByQuery(relation, nkeys, keys, results);
+		ReadItemsByQuery(relation, nkeys, keys, results, more);
 		RelationCount(relation, COUNT_BYPASSES, nkeys);
 	}
 	else if (relation->partitioned)
-		LookupInPartitions(relation, snapshot, nkeys, keys, results);
+		LookupInPartitions(relation, snapshot, nkeys, keys, results, more);
 	else
-		LookupInRelation(relation, snapshot, nkeys, keys, results);
+		LookupInRelation(relation, snapshot, nkeys, keys, results, more);
 }
 
 HeapTupleHeader
@@ -70,22 +74,22 @@ LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
 
 	if (read_table || relation->partitioned)
 	{
-		LookupItems(relation, snapshot, read_table, 1, &key, &result);
+		LookupItems(relation, snapshot, read_table, 1, &key, &result, NULL);
 		return result;
 	}
-	BeginItemAccess(&access, relation, snapshot);
+	BeginItemAccess(&access, relation, &relation->pk, snapshot);
 	if (access.serve)
 		result = FetchItem(&access, hash, NULL, key);
 	if (result != NULL)
 		RelationCount(relation, COUNT_HITS, 1);
 	else
-		ReadMissing(&access, 1, 1, &key, &result);
+		ReadMissing(&access, 1, 1, &key, &result, NULL);
 	return result;
 }
 
 static void
 LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
-				 Datum *const *keys, HeapTupleHeader *results)
+				 Datum *const *keys, HeapTupleHeader *results, List **more)
 {
 	ItemAccess	access;
 	Datum	   *missing[LOOKUP_BATCH];
@@ -97,22 +101,22 @@ LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
 
 	for (int i = 0; i < nkeys; i++)
 		missing[i] = results[i] == NULL ? keys[i] : NULL;
-	ReadMissing(&access, nkeys, nmissing, missing, results);
+	ReadMissing(&access, nkeys, nmissing, missing, results, more);
 }
 
 /* Read from the table what the cache did not have: keys[i] is NULL if it did. */
 static void
 ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
-			Datum *const *keys, HeapTupleHeader *results)
+			Datum *const *keys, HeapTupleHeader *results, List **more)
 {
 	ItemRelation *relation = access->relation;
 
 	RelationCount(relation, access->serve ? COUNT_MISSES : COUNT_BYPASSES,
 				  nmissing);
-	if (RelationIsReadByIndex(relation, access->snapshot))
-		ReadItemsByIndex(access, nkeys, keys, results);
+	if (RelationIsReadByIndex(relation))
+		ReadItemsByIndex(access, nkeys, keys, results, more);
 	else
-		ReadItemsByQuery(relation, nkeys, keys, results);
+		ReadItemsByQuery(relation, nkeys, keys, results, more);
 }
 
 /*
@@ -138,7 +142,7 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 	}
 	if (nwanted > 0)
 		StorePrefetch(nwanted, hashes, PREFETCH_SIZE, hints);
-	BeginItemAccess(access, relation, snapshot);
+	BeginItemAccess(access, relation, &relation->pk, snapshot);
 
 	for (int i = 0, wanted = 0; i < nkeys; i++)
 	{
@@ -199,11 +203,12 @@ FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
  */
 static void
 LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
-				   Datum *const *keys, HeapTupleHeader *results)
+				   Datum *const *keys, HeapTupleHeader *results, List **more)
 {
 	ItemRelation *leaves[LOOKUP_BATCH];
 	Datum	   *subset[LOOKUP_BATCH];
 	HeapTupleHeader subresults[LOOKUP_BATCH];
+	List	   *submore[LOOKUP_BATCH];
 	int			positions[LOOKUP_BATCH];
 
 	for (int i = 0; i < nkeys; i++)
@@ -215,14 +220,15 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 		if (keys[i] == NULL)
 			continue;
 		leaves[i] = FindLeaf(root, keys[i], &by_query);
-		if (leaves[i] != NULL && !RelationIsReadByIndex(leaves[i], snapshot))
+		if (leaves[i] != NULL && !RelationIsReadByIndex(leaves[i]))
 		{
 			/* through the root, whose privileges are the caller's */
 			by_query = true;
 			leaves[i] = NULL;
 		}
 		if (by_query)
-			ReadItemsByQuery(root, 1, &keys[i], &results[i]);
+			ReadItemsByQuery(root, 1, &keys[i], &results[i],
+							 more == NULL ? NULL : &more[i]);
 	}
 
 	for (int i = 0; i < nkeys; i++)
@@ -240,12 +246,21 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 			positions[n++] = j;
 			leaves[j] = NULL;
 		}
-		LookupInRelation(leaf, snapshot, n, subset, subresults);
+		memset(submore, 0, n * sizeof(List *));
+		LookupInRelation(leaf, snapshot, n, subset, subresults,
+						 more == NULL ? NULL : submore);
 		for (int j = 0; j < n; j++)
 		{
+			ListCell   *lc;
+
 			if (subresults[j] != NULL)
 				results[positions[j]] = ConvertLeafImage(root, leaf,
 														 subresults[j]);
+			if (more == NULL)
+				continue;
+			foreach(lc, submore[j])
+				more[positions[j]] = lappend(more[positions[j]],
+											 ConvertLeafImage(root, leaf, lfirst(lc)));
 		}
 	}
 }

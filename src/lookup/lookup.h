@@ -23,6 +23,10 @@
  * allocated in the current memory context, with its length as a datum has it,
  * or NULL where there is no row; MakeRowDatum() makes it a datum.
  *
+ * Where the primary key does not hold for the snapshot (rule U), a key can have
+ * more rows: more[i], which is NIL else, is set to a list of those after the
+ * first.  If "more" is NULL, they are ERRCODE_CARDINALITY_VIOLATION.
+ *
  * "read_table": row security is in force, read the table through a planned
  * query.  Privileges have been checked by the caller.
  *
@@ -30,11 +34,11 @@
  */
 extern void LookupItems(ItemRelation *relation, Snapshot snapshot,
 						bool read_table, int nkeys, Datum *const *keys,
-						HeapTupleHeader *results);
+						HeapTupleHeader *results, List **more);
 
 /*
- * The same for one key that can exist, without the detours of a batch; "hash"
- * is its KeyHash().
+ * The same for one key that can exist and shall have one row at most, without
+ * the detours of a batch; "hash" is its KeyHash().
  */
 extern HeapTupleHeader LookupItem(ItemRelation *relation, Snapshot snapshot,
 								  bool read_table, Datum *key, uint64 hash);

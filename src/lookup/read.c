@@ -46,6 +46,10 @@ typedef struct ReadPlan
 	SPIPlanPtr	plan;
 } ReadPlan;
 
+static HeapTupleHeader SlotImage(const ItemAccess *access,
+								 TupleTableSlot *slot);
+static void RefuseMore(const ItemRelation *relation);
+static HeapTupleHeader ResultRow(SPITupleTable *table, uint64 row);
 static void CheckResultType(ItemRelation *relation);
 static SPIPlanPtr GetReadPlan(ItemRelation *relation);
 static char *DeparseReadQuery(const ItemRelation *relation, Oid *argtypes);
@@ -56,24 +60,24 @@ static char *UnusedName(TupleDesc tupdesc);
  * is of no use to a snapshot older than itself.
  */
 bool
-RelationIsReadByIndex(const ItemRelation *relation, Snapshot snapshot)
+RelationIsReadByIndex(const ItemRelation *relation)
 {
-	if (relation->partitioned || !OidIsValid(relation->pkindex) ||
-		!relation->pkvalid || relation->shape->has_virtual)
+	const ItemIndex *index = &relation->pk;
+
+	if (relation->partitioned || !index->valid || relation->shape->has_virtual)
 		return false;
-	return !TransactionIdIsValid(relation->pkcheckxmin) ||
-		TransactionIdPrecedes(relation->pkcheckxmin, TransactionXmin);
+	return !index->checkxmin || IndexIsOld(index);
 }
 
 void
 OpenItemReader(ItemReader *reader, const ItemAccess *access)
 {
-	ItemRelation *relation = access->relation;
 	ItemShape  *shape = access->shape;
 
-	reader->rel = table_open(relation->relid, NoLock);
-	reader->index = index_open(relation->pkindex, AccessShareLock);
+	reader->rel = table_open(access->relation->relid, NoLock);
+	reader->index = index_open(access->index.oid, AccessShareLock);
 	reader->slot = table_slot_create(reader->rel, NULL);
+	reader->other = NULL;
 	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
 								  shape->nkeys);
 	for (int i = 0; i < shape->nkeys; i++)
@@ -102,41 +106,90 @@ ReadItem(ItemReader *reader, const Datum *key)
 	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot);
 }
 
+bool
+ReadAnother(ItemReader *reader)
+{
+	if (reader->other == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(reader->slot->tts_mcxt);
+
+		reader->other = table_slot_create(reader->rel, NULL);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->other);
+}
+
+void
+ReadItemAt(ItemReader *reader, ItemPointer tid)
+{
+	if (!table_tuple_fetch_row_version(reader->rel, tid,
+									   reader->scan->xs_snapshot, reader->slot))
+		elog(ERROR, "row at (%u,%u) of table \"%s\" has gone",
+			 ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
+			 RelationGetRelationName(reader->rel));
+}
+
 void
 CloseItemReader(ItemReader *reader)
 {
 	index_endscan(reader->scan);
 	ExecDropSingleTupleTableSlot(reader->slot);
+	if (reader->other != NULL)
+		ExecDropSingleTupleTableSlot(reader->other);
 	index_close(reader->index, NoLock);
 	table_close(reader->rel, NoLock);
 }
 
 void
 ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
-				 HeapTupleHeader *results)
+				 HeapTupleHeader *results, List **more)
 {
 	ItemReader	reader;
 
 	OpenItemReader(&reader, access);
 	for (int i = 0; i < nkeys; i++)
 	{
-		HeapTuple	tuple;
-		bool		should_free;
-
 		if (keys[i] == NULL || !ReadItem(&reader, keys[i]))
 			continue;
-		tuple = ExecFetchSlotHeapTuple(reader.slot, false, &should_free);
-		results[i] = ItemImage(access->shape, tuple, MaxAllocSize);
-		if (should_free)
-			heap_freetuple(tuple);
-		if (results[i] == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("row of table \"%s\" is too large",
-							get_rel_name(access->relation->relid))));
+		results[i] = SlotImage(access, reader.slot);
 		FillFromReader(&reader, access, results[i]);
+		while (!access->unique && ReadAnother(&reader))
+		{
+			if (more == NULL)
+				RefuseMore(access->relation);
+			more[i] = lappend(more[i], SlotImage(access, reader.other));
+		}
 	}
 	CloseItemReader(&reader);
+}
+
+static HeapTupleHeader
+SlotImage(const ItemAccess *access, TupleTableSlot *slot)
+{
+	bool		should_free;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	HeapTupleHeader image = ItemImage(access->shape, tuple, MaxAllocSize);
+
+	if (should_free)
+		heap_freetuple(tuple);
+	if (image == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row of table \"%s\" is too large",
+						get_rel_name(access->relation->relid))));
+	return image;
+}
+
+/* As a subquery that is to give one row does. */
+static void
+RefuseMore(const ItemRelation *relation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("more than one row of table \"%s\" has the key",
+					get_rel_name(relation->relid)),
+			 errdetail("The primary key does not hold for what the snapshot sees: it was made later, is deferrable, or is not valid."),
+			 errhint("Use SELECT or itemcache.get_many().")));
 }
 
 /*
@@ -174,7 +227,7 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 
 void
 ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
-				 HeapTupleHeader *results)
+				 HeapTupleHeader *results, List **more)
 {
 	MemoryContext resultcontext = CurrentMemoryContext;
 	SPIPlanPtr	plan;
@@ -183,32 +236,44 @@ ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
 	plan = GetReadPlan(relation);
 	for (int i = 0; i < nkeys; i++)
 	{
+		MemoryContext oldcontext;
 		int			rc;
 
 		if (keys[i] == NULL)
 			continue;
-		rc = SPI_execute_plan(plan, (Datum *) keys[i], NULL, true, 1);
+		rc = SPI_execute_plan(plan, (Datum *) keys[i], NULL, true,
+							  more == NULL ? 2 : 0);
 		if (rc != SPI_OK_SELECT)
 			elog(ERROR, "reading table \"%s\" failed: %s",
 				 get_rel_name(relation->relid), SPI_result_code_string(rc));
 		CheckResultType(relation);
+		if (SPI_processed > 1 && more == NULL)
+			RefuseMore(relation);
+		oldcontext = MemoryContextSwitchTo(resultcontext);
 		results[i] = NULL;
-		if (SPI_processed > 0)
+		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			MemoryContext oldcontext;
-			bool		isnull;
-			Datum		row;
+			HeapTupleHeader image = ResultRow(SPI_tuptable, row);
 
-			row = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-								1, &isnull);
-			oldcontext = MemoryContextSwitchTo(resultcontext);
-			if (!isnull)
-				results[i] = DatumGetHeapTupleHeaderCopy(row);
-			MemoryContextSwitchTo(oldcontext);
+			if (row == 0)
+				results[i] = image;
+			else
+				more[i] = lappend(more[i], image);
 		}
+		MemoryContextSwitchTo(oldcontext);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_finish();
+}
+
+/* A copy of the row value that a row of the query's result is. */
+static HeapTupleHeader
+ResultRow(SPITupleTable *table, uint64 row)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(table->vals[row], table->tupdesc, 1, &isnull);
+
+	return isnull ? NULL : DatumGetHeapTupleHeaderCopy(value);
 }
 
 /* A schema can be renamed without regard to locks on its tables. */

@@ -15,40 +15,49 @@
 #include "executor/tuptable.h"
 #include "lookup/visibility.h"
 
-/* An open scan of a plain table's primary key. */
+/* An open scan of an index of a plain table. */
 typedef struct ItemReader
 {
 	Relation	rel;
 	Relation	index;
 	TupleTableSlot *slot;		/* the row found, pinned on its page */
+	TupleTableSlot *other;		/* another of the same key; NULL: not needed yet */
 	IndexScanDesc scan;
 	ScanKeyData keys[INDEX_MAX_KEYS];
 } ItemReader;
 
 /*
- * Can the relation be read by its primary key's index under "snapshot", as
- * the planner would judge it?  If not, ReadItemsByQuery() reads it.
+ * Can the relation be read by its primary key's index, as the planner would
+ * judge it?  If not, ReadItemsByQuery() reads it.
  */
-extern bool RelationIsReadByIndex(const ItemRelation *relation, Snapshot snapshot);
+extern bool RelationIsReadByIndex(const ItemRelation *relation);
 
 /*
- * Open a reader, for which RelationIsReadByIndex() has been asked; read the
- * row of a key into reader->slot (false if there is none); cache the row that
- * was read, which is "image" if that has been made, if access->fill; close.
+ * Open a reader of access->index, for which RelationIsReadByIndex() has been
+ * asked; read the row of a key into reader->slot (false if there is none); cache
+ * the row that was read, which is "image" if that has been made, if
+ * access->fill; close.
+ *
+ * Unless access->unique the key may have more rows, each of which the next call
+ * of ReadAnother() reads into reader->other; "key" must not have changed.
+ * ReadItemAt() reads one of them again, by its TID, into reader->slot.
  */
 extern void OpenItemReader(ItemReader *reader, const ItemAccess *access);
 extern bool ReadItem(ItemReader *reader, const Datum *key);
+extern bool ReadAnother(ItemReader *reader);
+extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
 extern void FillFromReader(ItemReader *reader, const ItemAccess *access,
 						   HeapTupleHeader image);
 extern void CloseItemReader(ItemReader *reader);
 
 /*
  * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and
- * cache what may be cached if access->fill.  results[i] as for LookupItems(),
- * but untouched where keys[i] is NULL.
+ * cache what may be cached if access->fill.  results[i] and more[i] as for
+ * LookupItems(), but untouched where keys[i] is NULL.
  */
 extern void ReadItemsByIndex(const ItemAccess *access, int nkeys,
-							 Datum *const *keys, HeapTupleHeader *results);
+							 Datum *const *keys, HeapTupleHeader *results,
+							 List **more);
 
 /*
  * The same, as the query "SELECT t FROM relation t WHERE key = ..." with all
@@ -56,6 +65,7 @@ extern void ReadItemsByIndex(const ItemAccess *access, int nkeys,
  * nothing.  Uses the active snapshot.
  */
 extern void ReadItemsByQuery(ItemRelation *relation, int nkeys,
-							 Datum *const *keys, HeapTupleHeader *results);
+							 Datum *const *keys, HeapTupleHeader *results,
+							 List **more);
 
 #endif							/* ITEMCACHE_READ_H */

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * visibility.c
- *	  Rules 0, 1, 2(a), 4 and 5: may this snapshot be served, and may what it
- *	  reads be cached?
+ *	  Rules 0, 1, 2(a), 4, 5 and U: may this snapshot be served, and may what
+ *	  it reads be cached?
  *
  * The arguments are in README.  The one function that decides whether an item
  * is visible is ItemIsVisible(); the one that decides whether the cache may be
@@ -45,15 +45,16 @@ typedef struct SnapshotBounds
 static SnapshotBounds Bounds;
 
 static bool MayBeUsed(ItemAccess *access, ItemRelation *relation,
-					  Snapshot snapshot);
+					  const ItemIndex *index, Snapshot snapshot);
 static uint64 WidenXid(TransactionId xid, uint64 next);
 static const SnapshotBounds *BoundsOf(Snapshot snapshot);
 static bool XidDidCommit(uint64 xid, const SnapshotBounds *bounds);
 
 void
-BeginItemAccess(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
+BeginItemAccess(ItemAccess *access, ItemRelation *relation,
+				const ItemIndex *index, Snapshot snapshot)
 {
-	if (!MayBeUsed(access, relation, snapshot))
+	if (!MayBeUsed(access, relation, index, snapshot))
 		return;
 
 	/*
@@ -70,15 +71,16 @@ BeginItemAccess(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 		return;
 	access->fill = true;
 
-	/* rule 5 */
-	access->serve = !IsolationIsSerializable();
+	/* rules 5 and U */
+	access->serve = access->unique && !IsolationIsSerializable();
 }
 
 bool
 BeginItemSearch(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 {
 	/* a fetch with a snapshot that is too old is an error */
-	if (!MayBeUsed(access, relation, snapshot) || IsParallelWorker() ||
+	if (!MayBeUsed(access, relation, &relation->pk, snapshot) ||
+		IsParallelWorker() ||
 		IsolationIsSerializable() || SnapshotsBecomeTooOld())
 		return false;
 	access->epoch = ItemRelationEpoch(relation);
@@ -86,11 +88,14 @@ BeginItemSearch(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 }
 
 static bool
-MayBeUsed(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
+MayBeUsed(ItemAccess *access, ItemRelation *relation, const ItemIndex *index,
+		  Snapshot snapshot)
 {
 	access->relation = relation;
 	access->shape = relation->shape;
 	access->snapshot = snapshot;
+	access->index = *index;
+	access->unique = IndexIsUnique(index, snapshot);
 	access->epoch = EPOCH_NONE;
 	access->serve = false;
 	access->fill = false;
@@ -102,6 +107,27 @@ MayBeUsed(ItemAccess *access, ItemRelation *relation, Snapshot snapshot)
 	return !RecoveryInProgress() &&
 		snapshot->snapshot_type == SNAPSHOT_MVCC &&
 		!snapshot->takenDuringRecovery;
+}
+
+/*
+ * An xid of long ago that has come to look like one of the future makes the
+ * answer a "no", which only costs.  A transaction's own index is none for
+ * snapshots that it took before, and an xid of its own may be in no snapshot.
+ */
+bool
+IndexIsUnique(const ItemIndex *index, Snapshot snapshot)
+{
+	if (!index->immediate || snapshot->snapshot_type != SNAPSHOT_MVCC)
+		return false;
+	return TransactionIdPrecedes(index->xmin, snapshot->xmin) ||
+		(!XidInMVCCSnapshot(index->xmin, snapshot) &&
+		 !TransactionIdIsCurrentTransactionId(index->xmin));
+}
+
+bool
+IndexIsOld(const ItemIndex *index)
+{
+	return TransactionIdPrecedes(index->xmin, TransactionXmin);
 }
 
 /*

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * visibility.h
- *	  Rules 0, 1, 2(a), 4 and 5: may this snapshot be served, and may what it
- *	  reads be cached?
+ *	  Rules 0, 1, 2(a), 4, 5 and U: may this snapshot be served, and may what
+ *	  it reads be cached?
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +23,8 @@ typedef struct ItemAccess
 	ItemRelation *relation;
 	ItemShape  *shape;
 	Snapshot	snapshot;
+	ItemIndex	index;			/* by which rows are looked up */
+	bool		unique;			/* rule U: a key has one row at most */
 	uint64		epoch;			/* EPOCH_NONE: keep away from the cache */
 	bool		serve;
 	bool		fill;
@@ -30,10 +32,11 @@ typedef struct ItemAccess
 
 /*
  * Decide.  The caller has called ItemRelationForRead() (or ItemRelationOf()
- * after accepting invalidations) since it got the snapshot.
+ * after accepting invalidations) since it got the snapshot; "index" is the
+ * relation's, as it was described then, by whose columns rows are looked up.
  */
 extern void BeginItemAccess(ItemAccess *access, ItemRelation *relation,
-							Snapshot snapshot);
+							const ItemIndex *index, Snapshot snapshot);
 
 /*
  * The same for who asks the cache only where a row is, to look in the table:
@@ -42,6 +45,19 @@ extern void BeginItemAccess(ItemAccess *access, ItemRelation *relation,
  */
 extern bool BeginItemSearch(ItemAccess *access, ItemRelation *relation,
 							Snapshot snapshot);
+
+/*
+ * Rule U: are the rows of a key, among those that the snapshot sees, one at
+ * most, and do none have a NULL in it?  What is asked of the index has been
+ * read since the snapshot was taken, as above.
+ */
+extern bool IndexIsUnique(const ItemIndex *index, Snapshot snapshot);
+
+/*
+ * The planner's question about an index: do all snapshots that this session can
+ * have now see the transaction that made it what it is?
+ */
+extern bool IndexIsOld(const ItemIndex *index);
 
 /*
  * Rule 1: does "item" serve the snapshot?  May look up the commit status of

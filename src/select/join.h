@@ -45,7 +45,8 @@ typedef enum JoinNumbers
 	JOIN_TYPE,					/* a JoinType */
 	JOIN_RTI,					/* range table index of the items' table, less
 								 * the lowest one of the join */
-	JOIN_NATTS					/* its columns up to the last one used */
+	JOIN_NATTS,					/* its columns up to the last one used */
+	JOIN_SINGLE					/* 1: the first item that joins is all */
 } JoinNumbers;
 
 typedef enum JoinExprs

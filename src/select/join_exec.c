@@ -73,6 +73,7 @@ typedef struct ItemJoinState
 	CustomScanState css;
 	ItemFetcher fetcher;
 	JoinType	jointype;
+	bool		single;			/* the first item that joins is all */
 	Index		rti;			/* of the items' table */
 	ExprState  *qual;			/* what else joins an item */
 
@@ -94,6 +95,8 @@ typedef struct ItemJoinState
 	int			batch;			/* rows to read ahead */
 	int			nrows;			/* rows that were */
 	int			next;			/* of them, to join */
+	int			row;			/* of the items for the one before, to look at
+								 * next, if its key has several; or 0 */
 	bool		exhausted;
 	OuterRow	rows[LOOKUP_BATCH];
 	uint64		hashes[LOOKUP_BATCH];	/* of their lookups */
@@ -162,6 +165,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 
 	/* the range table was joined to others' since JOIN_RTI was written */
 	state->jointype = list_nth_int(numbers, JOIN_TYPE);
+	state->single = list_nth_int(numbers, JOIN_SINGLE) != 0;
 	state->rti = bms_next_member(plan->custom_relids, -1) +
 		list_nth_int(numbers, JOIN_RTI);
 
@@ -194,18 +198,21 @@ ExecItemJoin(CustomScanState *node)
 
 	for (;;)
 	{
+		bool		more = state->row > 0;
 		OuterRow   *row;
 		bool		matched;
 
-		CHECK_FOR_INTERRUPTS();
-		if (state->next == state->nrows && !ReadAhead(state))
+		if (!more && state->next == state->nrows && !ReadAhead(state))
 			return NULL;
-		row = &state->rows[state->next++];
+		if (!more)
+			state->next++;
+		row = &state->rows[state->next - 1];
 
-		ResetExprContext(econtext);
 		matched = FindMatch(state, row);
+		if (state->single)
+			state->row = 0;
 		if (matched ? state->jointype == JOIN_ANTI :
-			state->jointype == JOIN_INNER || state->jointype == JOIN_SEMI)
+			more || state->jointype == JOIN_INNER || state->jointype == JOIN_SEMI)
 			continue;
 
 		if (filter != NULL)
@@ -237,6 +244,7 @@ ReScanItemJoin(CustomScanState *node)
 	PlanState  *outer = linitial(node->custom_ps);
 
 	state->next = state->nrows = 0;
+	state->row = 0;
 	state->exhausted = false;
 	state->batch = 1;
 	if (node->ss.ps.chgParam != NULL)
@@ -450,24 +458,40 @@ MakeRowKey(ItemJoinState *state, OuterRow *row, const Datum *constants,
  *-------------------------------------------------------------------------
  */
 
-/* Is there an item for the row?  Its columns are in state->values then. */
+/*
+ * Is there an item for the row; or, of the several that its key has to some
+ * snapshots (rule U), one from state->row on?  Its columns are in state->values
+ * then, and state->row is where to go on.
+ */
 static bool
 FindMatch(ItemJoinState *state, OuterRow *row)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	ItemFetcher *fetcher = &state->fetcher;
 	ItemPointerData tid;
 
-	if (row->lookup < 0 ||
-		!FetchColumns(&state->fetcher, row->key, state->hashes[row->lookup],
-					  state->hints[row->lookup], state->values, state->isnull,
-					  &tid))
-		return false;
-	if (state->qual == NULL)
-		return true;
-	econtext->ecxt_scantuple =
-		StoreColumns(state, row, true, state->css.ss.ss_ScanTupleSlot,
-					 state->scan, state->nscan);
-	return ExecQual(state->qual, econtext);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(econtext);
+		if (state->row > 0)
+			FetchAnother(fetcher, state->row, state->values, state->isnull, &tid);
+		else if (row->lookup < 0 ||
+				 !FetchColumns(fetcher, row->key, state->hashes[row->lookup],
+							   state->hints[row->lookup], state->values,
+							   state->isnull, &tid))
+			return false;
+		state->row = state->row + 1 < fetcher->nrows ? state->row + 1 : 0;
+
+		if (state->qual == NULL)
+			return true;
+		econtext->ecxt_scantuple =
+			StoreColumns(state, row, true, state->css.ss.ss_ScanTupleSlot,
+						 state->scan, state->nscan);
+		if (ExecQual(state->qual, econtext))
+			return true;
+	} while (state->row > 0);
+	return false;
 }
 
 /* Put the columns of a row, and of its item, if any, together in a slot. */

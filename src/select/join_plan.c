@@ -39,7 +39,8 @@
 /* A path's custom_private; the clauses are RestrictInfos. */
 typedef enum JoinPathPrivate
 {
-	PATH_NUMBERS,				/* integers: the join's type, the inner relid */
+	PATH_NUMBERS,				/* integers: the join's type, the inner relid,
+								 * 1 if a row joins one item at most */
 	PATH_INDEXCLAUSES,			/* that the key is made of */
 	PATH_INNER_CLAUSES,			/* of the inner scan, these included */
 	PATH_JOIN_CLAUSES			/* of the join */
@@ -314,7 +315,9 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_paths = list_make1(outer);
 	path->custom_private =
-		list_make4(list_make2_int(jointype, inner->path.parent->relid),
+		list_make4(list_make3_int(jointype, inner->path.parent->relid,
+								  loop->jpath.inner_unique ||
+								  jointype == JOIN_SEMI || jointype == JOIN_ANTI),
 				   ScanPathClauses(inner),
 				   list_concat_copy(inner->path.parent->baserestrictinfo,
 									inner->path.param_info->ppi_clauses),
@@ -468,9 +471,9 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->custom_plans = custom_plans;
 	plan->custom_exprs = list_make3(constants, qual, comparisons);
 	plan->custom_private =
-		list_make4(list_make3_int(jointype,
+		list_make4(list_make4_int(jointype,
 								  relid - bms_next_member(rel->relids, -1),
-								  natts),
+								  natts, lthird_int(numbers)),
 				   columns, keys, types);
 	plan->methods = &ItemJoinMethods;
 	return &plan->scan.plan;

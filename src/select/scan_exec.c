@@ -46,6 +46,7 @@ typedef struct ItemScanState
 
 	int			nlookups;		/* -1: not evaluated yet */
 	int			position;		/* 0: before the first; nlookups + 1: after */
+	int			row;			/* of the key's there, where it has several */
 
 	/* what is evaluated, is once until the next rescan */
 	MemoryContext keycontext;	/* holds it; NULL if nothing is */
@@ -70,6 +71,7 @@ static void ReScanItemScan(CustomScanState *node);
 static void ExplainItemScan(CustomScanState *node, List *ancestors,
 							ExplainState *es);
 static TupleTableSlot *NextItem(ItemScanState *state);
+static bool NextRowOfKey(ItemScanState *state, bool backward);
 static bool RecheckItem(ItemScanState *state, TupleTableSlot *slot);
 static void EvaluateArray(ItemScanState *state);
 static int	CompareKeys(const void *a, const void *b, void *arg);
@@ -178,6 +180,7 @@ ReScanItemScan(CustomScanState *node)
 
 	state->nlookups = -1;
 	state->position = 0;
+	state->fetcher.nrows = 0;
 	ExecScanReScan(&node->ss);
 }
 
@@ -209,15 +212,40 @@ NextItem(ItemScanState *state)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (state->fetcher.nrows > 1 && NextRowOfKey(state, backward))
+		{
+			FetchRow(state, NULL, 0, NULL, slot);
+			return slot;
+		}
+		state->fetcher.nrows = 0;
 		if (backward)
 			state->position = Max(state->position - 1, 0);
 		else
 			state->position = Min(state->position + 1, state->nlookups + 1);
 		if (state->position < 1 || state->position > state->nlookups)
 			return slot;
-		if (FetchAtPosition(state, slot))
-			return slot;
+		if (!FetchAtPosition(state, slot))
+			continue;
+		state->row = backward ? state->fetcher.nrows - 1 : 0;
+		if (state->row > 0)
+		{
+			ExecClearTuple(slot);
+			FetchRow(state, NULL, 0, NULL, slot);
+		}
+		return slot;
 	}
+}
+
+/* Rule U: where the key has several rows, on to the next, if there is one. */
+static bool
+NextRowOfKey(ItemScanState *state, bool backward)
+{
+	int			row = backward ? state->row - 1 : state->row + 1;
+
+	if (row < 0 || row >= state->fetcher.nrows)
+		return false;
+	state->row = row;
+	return true;
 }
 
 /* As a btree does: NULLs match nothing, and each row is found once. */
@@ -320,28 +348,30 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	else
 		return false;
 
-	if (!FetchRow(state, key, hash, hint, slot))
-		return false;
-	ExecStoreVirtualTuple(slot);
-	return true;
+	return FetchRow(state, key, hash, hint, slot);
 }
 
+/*
+ * A row into "slot": that of a key, or, without one, number state->row of those
+ * of the key that was looked up last.
+ */
 static bool
 FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
 		 TupleTableSlot *slot)
 {
 	ItemFetcher *fetcher = &state->fetcher;
-	Datum		values[MaxHeapAttributeNumber];
-	bool		isnull[MaxHeapAttributeNumber];
+	Datum		item_values[MaxHeapAttributeNumber];
+	bool		item_isnull[MaxHeapAttributeNumber];
+	bool		direct = state->columns == NIL;
+	Datum	   *values = direct ? slot->tts_values : item_values;
+	bool	   *isnull = direct ? slot->tts_isnull : item_isnull;
 	ListCell   *lc;
 	int			i = 0;
 
-	if (state->columns == NIL)
-		return FetchColumns(fetcher, key, hash, hint, slot->tts_values,
-							slot->tts_isnull, &slot->tts_tid);
-
-	if (!FetchColumns(fetcher, key, hash, hint, values, isnull,
-					  &slot->tts_tid))
+	if (key == NULL)
+		FetchAnother(fetcher, state->row, values, isnull, &slot->tts_tid);
+	else if (!FetchColumns(fetcher, key, hash, hint, values, isnull,
+						   &slot->tts_tid))
 		return false;
 	foreach(lc, state->columns)
 	{
@@ -351,6 +381,7 @@ FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
 		slot->tts_values[i] = values[attno - 1];
 		slot->tts_isnull[i++] = isnull[attno - 1];
 	}
+	ExecStoreVirtualTuple(slot);
 	return true;
 }
 

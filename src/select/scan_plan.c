@@ -15,11 +15,12 @@
  * It is not offered where a cached row would not do: for the target of an
  * UPDATE or DELETE and for row marks, where system columns other than ctid and
  * tableoid are asked for, and where the key's value has another type than the
- * column and is no integer.
+ * column and is no integer; nor while there may be snapshots that the index does
+ * not hold for (rule U).
  *
  * What can change between planning and execution is the executor's to check.
  *
- * May call: cost, keyarg, relation, warmth.
+ * May call: visibility, cost, keyarg, relation, warmth.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +32,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "lookup/visibility.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
@@ -129,8 +131,13 @@ SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 	{
 		IndexPath  *path = lfirst(lc);
 
-		if (IsA(path, IndexPath) && IsKeyLookup(path, relation))
+		if (!IsA(path, IndexPath) || !IsKeyLookup(path, relation))
+			continue;
+		/* rule U: in a later transaction it will be offered */
+		if (IndexIsOld(&relation->pk))
 			lookups = lappend(lookups, path);
+		else
+			root->glob->transientPlan = true;
 	}
 	foreach(lc, lookups)
 		add_path(rel, MakeScanPath(root, rel, lfirst(lc), relation));
@@ -234,7 +241,7 @@ IsKeyLookup(const IndexPath *path, const ItemRelation *relation)
 	int			column = 0;
 
 	if (path->path.pathtype != T_IndexScan ||
-		path->indexinfo->indexoid != relation->pkindex ||
+		path->indexinfo->indexoid != relation->pk.oid ||
 		path->indexorderbys != NIL ||
 		list_length(path->indexclauses) != shape->nkeys)
 		return false;

@@ -146,13 +146,13 @@ RequireItems(const ItemRelation *relation)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table", get_rel_name(relation->relid)),
 				 errhint("Items are rows of a table or partitioned table.")));
-	if (!OidIsValid(relation->pkindex))
+	if (!OidIsValid(relation->pk.oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no primary key",
 						get_rel_name(relation->relid)),
 				 errhint("Items are looked up by primary key: add one with ALTER TABLE.")));
-	if (!relation->key_usable)
+	if (!relation->pk.usable)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("primary key of table \"%s\" is not a btree index",

@@ -138,6 +138,17 @@ CopyImage(const ItemShape *shape, HeapTuple tuple, ItemPointer tid, Size limit)
 	return image;
 }
 
+bool
+HasItemKey(const ItemShape *shape, HeapTuple tuple)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		if (heap_attisnull(tuple, shape->keys[i].attno, shape->tupdesc))
+			return false;
+	}
+	return true;
+}
+
 void
 ItemKey(const ItemShape *shape, HeapTuple tuple, Datum *key)
 {

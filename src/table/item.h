@@ -35,6 +35,12 @@ extern HeapTupleHeader ItemImage(const ItemShape *shape, HeapTuple tuple,
 	TYPEALIGN(STORE_ALIGN, HeapTupleHeaderGetDatumLength(image))
 
 /*
+ * Has a tuple a value in each column of the key?  A row of the table has, but
+ * for one that only a snapshot older than the primary key sees.
+ */
+extern bool HasItemKey(const ItemShape *shape, HeapTuple tuple);
+
+/*
  * Fetch the key columns of a tuple or an image.  By-reference values point
  * into it; toasted ones are detoasted into the current memory context.
  */

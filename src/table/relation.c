@@ -356,8 +356,7 @@ Describe(ItemRelation *relation, Relation rel)
 {
 	MemoryContext context;
 	MemoryContext oldcontext;
-	PrimaryKey	pk;
-	bool		key_usable;
+	IndexKey	pk;
 	ItemShape  *shape;
 	RelationState state;
 
@@ -372,7 +371,7 @@ Describe(ItemRelation *relation, Relation rel)
 	{
 		RequireOneRowType(rel);
 		FindPrimaryKey(rel, &pk);
-		shape = MakeShape(rel, &pk, &key_usable);
+		shape = MakeShape(rel, &pk);
 		InstallShape(relation, shape);
 
 		relation->partitioned =
@@ -380,19 +379,16 @@ Describe(ItemRelation *relation, Relation rel)
 		RememberName(relation, RelationGetRelationName(rel),
 					 RelationGetNamespace(rel), rel->rd_rel->reltype);
 		relation->has_rls = rel->rd_rel->relrowsecurity;
-		relation->pkindex = pk.index;
-		relation->key_usable = key_usable;
-		relation->pkvalid = key_usable && pk.valid;
-		relation->pkcheckxmin = pk.checkxmin;
+		relation->pk = pk.index;
 		relation->acl_user = InvalidOid;
 
 		relation->fitness = JudgeKind(relation, rel);
 		if (relation->fitness == RELATION_SERVED ||
 			relation->fitness == RELATION_PARTITIONED)
 		{
-			if (!OidIsValid(pk.index))
+			if (!OidIsValid(relation->pk.oid))
 				relation->fitness = RELATION_NO_KEY;
-			else if (!key_usable || !pk.valid || !pk.immediate)
+			else if (!relation->pk.valid || !relation->pk.immediate)
 				relation->fitness = RELATION_KEY_UNUSABLE;
 		}
 		state = JudgeTrigger(relation, rel);

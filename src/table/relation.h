@@ -45,10 +45,7 @@ typedef struct ItemRelation
 	bool		partitioned;
 	TriggerOptions options;		/* all false unless attached */
 	bool		has_rls;		/* pg_class.relrowsecurity */
-	Oid			pkindex;		/* InvalidOid if none */
-	bool		key_usable;		/* a primary key of a kind we can use */
-	bool		pkvalid;		/* and its index can be scanned */
-	TransactionId pkcheckxmin;	/* indcheckxmin: pg_index row's xmin */
+	ItemIndex	pk;				/* the primary key's index */
 	ItemShape  *shape;
 	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */

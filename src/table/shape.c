@@ -23,19 +23,20 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-static bool DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i);
+static void DescribeIndex(HeapTuple tuple, IndexKey *key);
+static bool DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i);
 
 /*
  * The primary key, whatever its condition.  RelationGetPrimaryKeyIndex() is
  * not used since the majors differ in what they leave out.
  */
 void
-FindPrimaryKey(Relation rel, PrimaryKey *pk)
+FindPrimaryKey(Relation rel, IndexKey *pk)
 {
 	List	   *indexes;
 	ListCell   *lc;
 
-	memset(pk, 0, sizeof(PrimaryKey));
+	memset(pk, 0, sizeof(IndexKey));
 	if (rel->rd_rel->relkind != RELKIND_RELATION &&
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
@@ -44,42 +45,47 @@ FindPrimaryKey(Relation rel, PrimaryKey *pk)
 	foreach(lc, indexes)
 	{
 		HeapTuple	tuple;
-		Form_pg_index form;
 
 		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
 		if (!HeapTupleIsValid(tuple))
 			continue;
-		form = (Form_pg_index) GETSTRUCT(tuple);
-		if (form->indisprimary)
-		{
-			oidvector  *vector;
-			bool		isnull;
-
-			pk->index = form->indexrelid;
-			pk->valid = form->indisvalid && form->indisready;
-			pk->immediate = form->indimmediate;
-			if (form->indcheckxmin)
-				pk->checkxmin = HeapTupleHeaderGetXmin(tuple->t_data);
-			pk->nkeys = form->indnkeyatts;
-			for (int i = 0; i < pk->nkeys; i++)
-				pk->attnos[i] = form->indkey.values[i];
-			vector = (oidvector *)
-				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
-												Anum_pg_index_indclass, &isnull));
-			memcpy(pk->opclasses, vector->values, pk->nkeys * sizeof(Oid));
-			vector = (oidvector *)
-				DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
-												Anum_pg_index_indcollation, &isnull));
-			memcpy(pk->collations, vector->values, pk->nkeys * sizeof(Oid));
-		}
+		if (((Form_pg_index) GETSTRUCT(tuple))->indisprimary)
+			DescribeIndex(tuple, pk);
 		ReleaseSysCache(tuple);
 	}
 	list_free(indexes);
 }
 
-ItemShape *
-MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
+/* From the index's row in pg_index. */
+static void
+DescribeIndex(HeapTuple tuple, IndexKey *key)
 {
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+	oidvector  *vector;
+	bool		isnull;
+
+	key->index.oid = form->indexrelid;
+	key->index.valid = form->indisvalid && form->indisready;
+	key->index.immediate = form->indimmediate;
+	key->index.checkxmin = form->indcheckxmin;
+	key->index.xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	key->nkeys = form->indnkeyatts;
+	for (int i = 0; i < key->nkeys; i++)
+		key->attnos[i] = form->indkey.values[i];
+	vector = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+										Anum_pg_index_indclass, &isnull));
+	memcpy(key->opclasses, vector->values, key->nkeys * sizeof(Oid));
+	vector = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+										Anum_pg_index_indcollation, &isnull));
+	memcpy(key->collations, vector->values, key->nkeys * sizeof(Oid));
+}
+
+ItemShape *
+MakeShape(Relation rel, IndexKey *key)
+{
+	ItemIndex  *index = &key->index;
 	MemoryContext context;
 	MemoryContext oldcontext;
 	ItemShape  *shape;
@@ -87,7 +93,7 @@ MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
 	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache shape",
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
-	shape = palloc0(offsetof(ItemShape, keys) + pk->nkeys * sizeof(KeyColumn));
+	shape = palloc0(offsetof(ItemShape, keys) + key->nkeys * sizeof(KeyColumn));
 	shape->context = context;
 	shape->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	shape->rowtype = rel->rd_rel->reltype;
@@ -106,33 +112,34 @@ MakeShape(Relation rel, const PrimaryKey *pk, bool *usable)
 			shape->identity = i;
 	}
 
-	*usable = OidIsValid(pk->index);
-	shape->nkeys = pk->nkeys;
-	for (int i = 0; i < pk->nkeys && *usable; i++)
-		*usable = DescribeKeyColumn(shape, pk, i);
+	index->usable = OidIsValid(index->oid);
+	shape->nkeys = key->nkeys;
+	for (int i = 0; i < key->nkeys && index->usable; i++)
+		index->usable = DescribeKeyColumn(shape, key, i);
+	index->valid = index->valid && index->usable;
 	MemoryContextSwitchTo(oldcontext);
 	return shape;
 }
 
 static bool
-DescribeKeyColumn(ItemShape *shape, const PrimaryKey *pk, int i)
+DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
 {
 	KeyColumn  *column = &shape->keys[i];
-	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, pk->attnos[i] - 1);
+	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, key->attnos[i] - 1);
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
 	Oid			cmpproc = InvalidOid;
 	Oid			inproc;
 
-	column->attno = pk->attnos[i];
+	column->attno = key->attnos[i];
 	column->typid = att->atttypid;
 	column->typmod = att->atttypmod;
 	column->basetypid = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
-	column->collation = pk->collations[i];
+	column->collation = key->collations[i];
 	column->typlen = att->attlen;
 	column->typbyval = att->attbyval;
 
-	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(pk->opclasses[i]));
+	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(key->opclasses[i]));
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	opclass = (Form_pg_opclass) GETSTRUCT(tuple);

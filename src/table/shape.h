@@ -48,30 +48,42 @@ typedef struct ItemShape
 	KeyColumn	keys[FLEXIBLE_ARRAY_MEMBER];
 } ItemShape;
 
-/* What describing an index finds out. */
-typedef struct PrimaryKey
+/*
+ * An index that rows are looked up by.  Whether it may be, and what it says of
+ * the rows that a snapshot sees, is asked of visibility.h.
+ */
+typedef struct ItemIndex
 {
-	Oid			index;			/* InvalidOid: none */
-	bool		valid;
-	bool		immediate;
-	TransactionId checkxmin;
+	Oid			oid;			/* InvalidOid: none */
+	bool		usable;			/* of a kind we can use */
+	bool		valid;			/* that, and it can be scanned */
+	bool		immediate;		/* not deferrable */
+	bool		checkxmin;		/* indcheckxmin: HOT chains were broken */
+	TransactionId xmin;			/* of its row in pg_index */
+} ItemIndex;
+
+/* What describing an index finds out; index.usable is MakeShape()'s to say. */
+typedef struct IndexKey
+{
+	ItemIndex	index;
 	int			nkeys;
 	AttrNumber	attnos[INDEX_MAX_KEYS];
 	Oid			opclasses[INDEX_MAX_KEYS];
 	Oid			collations[INDEX_MAX_KEYS];
-} PrimaryKey;
+} IndexKey;
 
 /*
- * The primary key of a relation, whatever its condition; pk->index is
+ * The primary key of a relation, whatever its condition; pk->index.oid is
  * InvalidOid if it has none.
  */
-extern void FindPrimaryKey(Relation rel, PrimaryKey *pk);
+extern void FindPrimaryKey(Relation rel, IndexKey *pk);
 
 /*
- * The shape of a relation's rows, in a memory context of its own below the
- * current one.  *usable is set false if the key is of a kind we cannot use.
+ * The shape of a relation's rows with the columns of an index for their key, in
+ * a memory context of its own below the current one.  Sets key->index.usable,
+ * and clears key->index.valid if it is not.
  */
-extern ItemShape *MakeShape(Relation rel, const PrimaryKey *pk, bool *usable);
+extern ItemShape *MakeShape(Relation rel, IndexKey *key);
 
 /* Are two shapes the same in everything that a shape is used for? */
 extern bool ShapesEqual(const ItemShape *a, const ItemShape *b);

@@ -94,7 +94,7 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 	uint64		newhash = 0;
 	Datum		key[INDEX_MAX_KEYS];
 
-	if (!relation->key_usable)
+	if (!relation->pk.usable)
 	{
 		/* nothing can have been cached since; but better be sure */
 		if (Phase == PHASE_PUBLISHED)

@@ -161,11 +161,8 @@ HashItem(const ItemAccess *access, HeapTupleHeader item, uint64 *hash)
 
 	tuple.t_data = item;
 	tuple.t_len = HeapTupleHeaderGetDatumLength(item);
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		if (heap_attisnull(&tuple, shape->keys[i].attno, shape->tupdesc))
-			return false;
-	}
+	if (!HasItemKey(shape, &tuple))
+		return false;
 	ItemKey(shape, &tuple, key);
 	*hash = KeyHash(shape, access->relation->seed, key);
 	return true;
