@@ -184,15 +184,21 @@ CREATE FUNCTION itemcache.stats_get(
 	OUT memory_used bigint,
 	OUT items bigint,
 	OUT capacity bigint,
+	OUT tables integer,
+	OUT table_capacity integer,
 	OUT partitions integer,
 	OUT hits bigint,
 	OUT misses bigint,
 	OUT bypasses bigint,
 	OUT fills bigint,
 	OUT refused bigint,
+	OUT busy bigint,
+	OUT too_large bigint,
 	OUT publishes bigint,
 	OUT removals bigint,
+	OUT overflows bigint,
 	OUT evictions bigint,
+	OUT tables_refused bigint,
 	OUT preloader text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'itemcache_stats'
@@ -213,15 +219,21 @@ COMMENT ON COLUMN itemcache.stats.memory IS 'bytes of shared memory the cache ta
 COMMENT ON COLUMN itemcache.stats.memory_used IS 'bytes of it that hold cached items';
 COMMENT ON COLUMN itemcache.stats.items IS 'items cached now';
 COMMENT ON COLUMN itemcache.stats.capacity IS 'most items there can be (itemcache.max_items, or worked out from the memory)';
+COMMENT ON COLUMN itemcache.stats.tables IS 'tables of which something is cached now';
+COMMENT ON COLUMN itemcache.stats.table_capacity IS 'most tables there can be (worked out from the memory)';
 COMMENT ON COLUMN itemcache.stats.partitions IS 'parts of the cache that are written independently of each other';
 COMMENT ON COLUMN itemcache.stats.hits IS 'lookups answered from the cache';
 COMMENT ON COLUMN itemcache.stats.misses IS 'lookups that found nothing usable in the cache and read the table';
 COMMENT ON COLUMN itemcache.stats.bypasses IS 'lookups that had to read the table: own uncommitted writes, SERIALIZABLE, row-level security, a table that is not served, itemcache.enabled (or transparent) off, standby';
 COMMENT ON COLUMN itemcache.stats.fills IS 'items cached after they were read from a table';
 COMMENT ON COLUMN itemcache.stats.refused IS 'rows read but not cached because they were being changed';
+COMMENT ON COLUMN itemcache.stats.busy IS 'rows read but not cached because another session was at work in that part of the cache';
+COMMENT ON COLUMN itemcache.stats.too_large IS 'rows read but not cached because they are larger than itemcache.max_item_size';
 COMMENT ON COLUMN itemcache.stats.publishes IS 'items cached by the transactions that wrote them';
 COMMENT ON COLUMN itemcache.stats.removals IS 'keys removed by the transactions that wrote them';
+COMMENT ON COLUMN itemcache.stats.overflows IS 'transactions that changed more rows than is kept track of (some 100000), which dropped all cached items of their tables';
 COMMENT ON COLUMN itemcache.stats.evictions IS 'items evicted to make room';
+COMMENT ON COLUMN itemcache.stats.tables_refused IS 'how often a table found no room beside those there are, and was read without the cache';
 COMMENT ON COLUMN itemcache.stats.preloader IS 'the start-up loader: "loading", "done", "off" (itemcache.preload), "in recovery", or what keeps it from loading: "not started", "waiting for a worker process" (max_worker_processes), "terminated" (its launcher), "incomplete" (its workers were terminated or failed)';
 COMMENT ON COLUMN itemcache.stats.hit_ratio IS 'hits among all lookups';
 
@@ -239,8 +251,11 @@ CREATE FUNCTION itemcache.tables_get(
 	OUT bypasses bigint,
 	OUT fills bigint,
 	OUT refused bigint,
+	OUT busy bigint,
+	OUT too_large bigint,
 	OUT publishes bigint,
 	OUT removals bigint,
+	OUT overflows bigint,
 	OUT evictions bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'itemcache_tables'
@@ -268,8 +283,11 @@ COMMENT ON COLUMN itemcache.tables.misses IS 'lookups that found nothing usable 
 COMMENT ON COLUMN itemcache.tables.bypasses IS 'lookups that had to read the table';
 COMMENT ON COLUMN itemcache.tables.fills IS 'items cached after they were read from the table';
 COMMENT ON COLUMN itemcache.tables.refused IS 'rows read but not cached because they were being changed';
+COMMENT ON COLUMN itemcache.tables.busy IS 'rows read but not cached because another session was at work in that part of the cache';
+COMMENT ON COLUMN itemcache.tables.too_large IS 'rows read but not cached because they are larger than itemcache.max_item_size';
 COMMENT ON COLUMN itemcache.tables.publishes IS 'items cached by the transactions that wrote them';
 COMMENT ON COLUMN itemcache.tables.removals IS 'keys removed by the transactions that wrote them';
+COMMENT ON COLUMN itemcache.tables.overflows IS 'transactions that changed more rows than is kept track of (some 100000), which dropped all cached items of the table';
 COMMENT ON COLUMN itemcache.tables.evictions IS 'items evicted to make room';
 COMMENT ON COLUMN itemcache.tables.hit_ratio IS 'hits among all lookups';
 

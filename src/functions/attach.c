@@ -18,11 +18,13 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "functions/views.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "store/owner.h"
 #include "table/privilege.h"
 #include "table/relation.h"
 #include "utils/acl.h"
@@ -50,6 +52,7 @@ static void DropOurTrigger(Oid relid, const char *name);
 static void ExecuteDDL(const char *sql);
 static char *QualifiedName(Oid relid);
 static void ClearRelation(Oid relid);
+static void WarnOfTooManyTables(void);
 
 Datum
 itemcache_attach(PG_FUNCTION_ARGS)
@@ -91,7 +94,32 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	/* of a partitioned table, this repairs the partitions' triggers as well */
 	if (!enabled || partitioned)
 		EnableOurTrigger(relid, name);
+	WarnOfTooManyTables();
 	PG_RETURN_TEXT_P(cstring_to_text(AttachedState(relid)));
+}
+
+/*
+ * The cache has no room for more than a number of tables at a time, which those
+ * who attach a table for each customer should know.  There is no index by which
+ * to count the triggers, so few of them are not counted at all.
+ */
+static void
+WarnOfTooManyTables(void)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	int			nattached;
+
+	table_close(rel, AccessShareLock);
+	if (nblocks <= OwnerCount() / (BLCKSZ / sizeof(FormData_pg_trigger)))
+		return;
+	nattached = list_length(AttachedRelations());
+	if (nattached > OwnerCount())
+		ereport(WARNING,
+				(errmsg("%d tables of this database are attached, but the cache has room for %d",
+						nattached, OwnerCount()),
+				 errdetail("The others are read without the cache, by turns."),
+				 errhint("Consider increasing \"itemcache.memory\".")));
 }
 
 Datum

@@ -91,8 +91,8 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	uint64		items = 0;
 	uint64		bytes = 0;
 	uint64		counts[COUNTER_KINDS];
-	Datum		values[14];
-	bool		nulls[14] = {false};
+	Datum		values[20];
+	bool		nulls[20] = {false};
 	int			i = 0;
 
 	RequirePreloaded();
@@ -110,15 +110,21 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum(bytes);
 	values[i++] = Int64GetDatum(items);
 	values[i++] = Int64GetDatum(stats.max_items);
+	values[i++] = Int32GetDatum(OwnersInUse());
+	values[i++] = Int32GetDatum(OwnerCount());
 	values[i++] = Int32GetDatum(stats.partitions);
 	values[i++] = Int64GetDatum(counts[COUNT_HITS]);
 	values[i++] = Int64GetDatum(counts[COUNT_MISSES]);
 	values[i++] = Int64GetDatum(counts[COUNT_BYPASSES]);
 	values[i++] = Int64GetDatum(counts[COUNT_FILLS]);
 	values[i++] = Int64GetDatum(counts[COUNT_REFUSED]);
+	values[i++] = Int64GetDatum(counts[COUNT_BUSY]);
+	values[i++] = Int64GetDatum(counts[COUNT_TOO_LARGE]);
 	values[i++] = Int64GetDatum(counts[COUNT_PUBLISHES]);
 	values[i++] = Int64GetDatum(counts[COUNT_REMOVALS]);
+	values[i++] = Int64GetDatum(counts[COUNT_OVERFLOWS]);
 	values[i++] = Int64GetDatum(stats.evictions);
+	values[i++] = Int64GetDatum(OwnersRefused());
 	values[i++] = CStringGetTextDatum(PreloaderState());
 	Assert(i == lengthof(values));
 
@@ -244,7 +250,8 @@ DescribeTable(TableRow *row, bool is_monitor)
 		row->exists = true;
 		row->visible = is_monitor || HasReadPrivilege(row->relid);
 		row->partitioned = relation->partitioned;
-		row->state = relation->state;
+		row->state = RelationFindsNoRoom(relation) ? RELATION_NO_ROOM :
+			relation->state;
 		row->preload = relation->options.preload;
 		row->cache_new = relation->options.cache_new;
 		CountTable(row);
@@ -346,8 +353,8 @@ StateText(const TableRow *row)
 static void
 PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 {
-	Datum		values[16];
-	bool		nulls[16] = {false};
+	Datum		values[19];
+	bool		nulls[19] = {false};
 	int			i = 0;
 
 	values[i++] = ObjectIdGetDatum(row->relid);
@@ -369,8 +376,11 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = Int64GetDatum(row->counts[COUNT_BYPASSES]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_FILLS]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_REFUSED]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_BUSY]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_TOO_LARGE]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_PUBLISHES]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_REMOVALS]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_OVERFLOWS]);
 	values[i++] = Int64GetDatum(row->evictions);
 	Assert(i == lengthof(values));
 

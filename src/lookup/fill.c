@@ -36,11 +36,18 @@ ItemSizeLimit(void)
 }
 
 void
+CountTooLarge(const ItemAccess *access)
+{
+	RelationCount(access->relation, COUNT_TOO_LARGE, 1);
+}
+
+void
 FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		  bool if_room)
 {
 	int			filled = 0;
 	int			refused = 0;
+	int			busy = 0;
 
 	for (int i = 0; i < nitems; i++)
 		items[i].counter = StoreReadCounter(items[i].hash);
@@ -71,8 +78,12 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 									 item->counter, if_room);
 		if (item->result == STORE_DONE)
 			filled++;
-		else if (item->result == STORE_STALE || item->result == STORE_BUSY)
+		else if (item->result == STORE_STALE)
 			refused++;
+		else if (item->result == STORE_BUSY)
+			busy++;
+		else if (item->result == STORE_TOO_LARGE)
+			CountTooLarge(access);
 	}
 	if (filled > 0)
 	{
@@ -81,4 +92,6 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 	}
 	if (refused > 0)
 		RelationCount(access->relation, COUNT_REFUSED, refused);
+	if (busy > 0)
+		RelationCount(access->relation, COUNT_BUSY, busy);
 }

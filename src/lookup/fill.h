@@ -32,7 +32,11 @@ typedef struct FillItem
 extern void FillItems(const ItemAccess *access, Buffer buffer,
 					  FillItem *items, int nitems, bool if_room);
 
-/* Largest image that may be cached, in bytes (itemcache.max_item_size). */
+/*
+ * Largest image that may be cached, in bytes (itemcache.max_item_size); and a
+ * row that was read and has a larger one, or one that the store cannot hold.
+ */
 extern Size ItemSizeLimit(void);
+extern void CountTooLarge(const ItemAccess *access);
 
 #endif							/* ITEMCACHE_FILL_H */

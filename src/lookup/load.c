@@ -29,6 +29,7 @@
 #include "lookup/load.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "store/owner.h"
 #include "storage/bufmgr.h"
 #include "table/privilege.h"
 #include "table/warmth.h"
@@ -260,6 +261,8 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 		fill->image = ItemImage(access->shape, &tuple, loader->limit);
 		if (fill->image != NULL)
 			n++;
+		else
+			CountTooLarge(access);
 	}
 	return n;
 }
@@ -295,6 +298,13 @@ HintMoreRoom(void)
 				   (double) stats.items / stats.max_items >
 				   (double) stats.used / stats.capacity ?
 				   "itemcache.max_items" : "itemcache.memory");
+}
+
+int
+HintMoreTables(void)
+{
+	return errhint("Up to %d tables can be cached. Consider increasing \"%s\".",
+				   OwnerCount(), "itemcache.memory");
 }
 
 PG_FUNCTION_INFO_V1(itemcache_preload);
@@ -346,6 +356,7 @@ LoadPartitions(PageLoader *loader, Relation root)
 {
 	List	   *relids;
 	ListCell   *lc;
+	int			nowhere = 0;
 
 	if (!ItemRelationOf(root)->attached)
 		ComplainNotServed(root, ItemRelationOf(root));
@@ -356,7 +367,9 @@ LoadPartitions(PageLoader *loader, Relation root)
 		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
 		ItemRelation *relation = ItemRelationOf(rel);
 
-		if (relation->state == RELATION_SERVED)
+		if (RelationFindsNoRoom(relation))
+			nowhere++;
+		else if (relation->state == RELATION_SERVED)
 			LoadWholeTable(loader, rel);
 		else if (relation->state != RELATION_PARTITIONED)
 			ereport(NOTICE,
@@ -367,6 +380,12 @@ LoadPartitions(PageLoader *loader, Relation root)
 		if (CacheIsFull(loader))
 			break;
 	}
+	if (nowhere > 0)
+		ereport(WARNING,
+				(errmsg_plural("%d partition was not loaded into the cache: there is no room for another table",
+							   "%d partitions were not loaded into the cache: there is no room for other tables",
+							   nowhere, nowhere),
+				 HintMoreTables()));
 }
 
 static void
@@ -402,6 +421,12 @@ BeginLoadingOrComplain(PageLoader *loader, Relation rel)
 
 	if (loader->access.relation->state != RELATION_SERVED)
 		ComplainNotServed(rel, loader->access.relation);
+	if (RelationFindsNoRoom(loader->access.relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot load table \"%s\" into the cache: there is no room for another table",
+						RelationGetRelationName(rel)),
+				 HintMoreTables()));
 	if (!itemcache_enabled)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -57,4 +57,7 @@ extern bool CacheIsFull(const PageLoader *loader);
 /* For an ereport() that something found no room: what there is too little of. */
 extern int	HintMoreRoom(void);
 
+/* The same for a table that found none. */
+extern int	HintMoreTables(void);
+
 #endif							/* ITEMCACHE_LOAD_H */

@@ -216,7 +216,10 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	if (image == NULL)
 		image = ItemImage(access->shape, tuple, ItemSizeLimit());
 	if (image == NULL || ItemImageSize(image) > ItemSizeLimit())
+	{
+		CountTooLarge(access);
 		return;
+	}
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
 	item.image = image;

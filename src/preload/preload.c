@@ -41,6 +41,8 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/shmem.h"
+#include "store/owner.h"
+#include "table/relation.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -608,7 +610,9 @@ PreloadLogTable(const PreloadEntry *entry)
 					EntryBytes(entry) / (1024.0 * 1024.0),
 					entry->blocks_done, entry->nblocks,
 					(entry->finished - entry->started) / 1000000.0),
-			 entry->state == PRELOAD_FULL ? HintMoreRoom() : 0));
+			 entry->state != PRELOAD_FULL ? 0 :
+			 OwnerHasRoom(RelationOwnerKey(entry->dbid, entry->relid)) ?
+			 HintMoreRoom() : HintMoreTables()));
 	RESUME_INTERRUPTS();
 }
 

@@ -618,7 +618,8 @@ LoadRange(const BlockRange *range)
 			loader.access.relation->options.preload)
 			ReadRange(&loader, range);
 		else
-			EndTable(PRELOAD_SKIPPED);
+			EndTable(RelationFindsNoRoom(loader.access.relation) ?
+					 PRELOAD_FULL : PRELOAD_SKIPPED);
 		WorkerStreak = loader.streak;
 		PopActiveSnapshot();
 	}

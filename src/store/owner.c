@@ -3,10 +3,18 @@
  * owner.c
  *	  Who owns the items of the store: one shared slot for each cached table.
  *
- * The slots form a set-associative table: the key's hash names a set of
- * OWNER_WAYS neighbouring slots, and the key is in one of these or nowhere.
- * So a slot is found by reading a handful of words without a lock, and making
- * one never fails: when the set is full, somebody loses his.
+ * The slots form a set-associative table: the key's hash names two sets of
+ * OWNER_WAYS neighbouring slots, and the key is in one of these or nowhere.  So
+ * a slot is found by reading a handful of words without a lock.  A new owner goes
+ * where there is more room, so that hardly any slot is left when the first finds
+ * none.  A slot is never given back, but one that has nothing in the cache (its
+ * table was dropped, perhaps) is as good as free.
+ *
+ * Whoever finds no room is not served.  Were a slot taken from another each time,
+ * then two tables that are both looked up would take it from each other, and
+ * empty the cache of each other, for ever.  Were it never taken, an owner that is
+ * not used any more would keep it until all it has is evicted, which is never
+ * where there is memory left.  So it is done once in so many times.
  *
  * Rules
  *
@@ -61,9 +69,20 @@
 #include "storage/shmem.h"
 
 #define OWNER_WAYS			16
+#define OWNER_SETS			2
+
+/*
+ * How many slots: OWNER_MIN at least, as many as there is room for in so large a
+ * part of the memory, but past OWNER_MANY only one for so many bytes of it.
+ */
 #define OWNER_MIN			1024
+#define OWNER_SHARE			32
+#define OWNER_MANY			65536
+#define OWNER_MEMORY		(64 * 1024)
 #define OWNER_MAX			(1 << OWNER_BITS)
-#define OWNER_MEMORY		(32 * 1024) /* one slot for so much memory */
+
+/* Who finds no room gets another's slot once in so many times. */
+#define OWNER_TURN			64
 
 typedef struct OwnerControl
 {
@@ -71,8 +90,10 @@ typedef struct OwnerControl
 	pg_atomic_uint64 garbage;	/* OwnerGarbageGeneration(); the same */
 	pg_atomic_uint64 retired[COUNTER_KINDS];	/* counts of owners that lost
 												 * their slot; the same */
+	pg_atomic_uint64 refused;	/* owners that found no room; without a lock */
 } OwnerControl;
 
+OwnerName  *OwnerNames = NULL;
 Owner	   *OwnerSlots = NULL;
 
 static OwnerControl *control = NULL;
@@ -80,20 +101,22 @@ static LWLock *owner_lock = NULL;
 static int	owner_count = 0;
 
 static int	OwnersFor(Size memory);
-static int	FirstOfSet(uint64 key);
-static int	ChooseVictim(int first);
+static void FindSets(uint64 key, int first[OWNER_SETS]);
+static int	FindRoom(uint64 key);
+static int	FindLeast(uint64 key);
 static void AssignSlot(int number, uint64 key);
 static uint64 NewEpoch(int number);
 static bool MoveEpoch(int number);
 static bool MoveAbsences(int number);
 static bool ForgetItems(Owner *owner, StoreKind first, StoreKind last);
-static uint64 ItemsOfAllKinds(const Owner *owner);
+static uint64 ItemsOfAllKinds(int number);
+static inline bool SlotIsFree(int number);
 
 Size
 OwnerShmemSize(Size memory)
 {
 	return CACHELINEALIGN(sizeof(OwnerControl)) +
-		OwnersFor(memory) * sizeof(Owner);
+		OwnersFor(memory) * (sizeof(OwnerName) + sizeof(Owner));
 }
 
 void
@@ -102,10 +125,14 @@ OwnerShmemInit(Size memory)
 	bool		found;
 	char	   *start;
 
+	StaticAssertStmt(PG_CACHE_LINE_SIZE % sizeof(OwnerName) == 0,
+					 "a slot's key and epochs are in one cache line");
+
 	start = ShmemInitStruct("itemcache owners", OwnerShmemSize(memory), &found);
 	control = (OwnerControl *) start;
-	OwnerSlots = (Owner *) (start + CACHELINEALIGN(sizeof(OwnerControl)));
 	owner_count = OwnersFor(memory);
+	OwnerNames = (OwnerName *) (start + CACHELINEALIGN(sizeof(OwnerControl)));
+	OwnerSlots = (Owner *) (OwnerNames + owner_count);
 	owner_lock = &GetNamedLWLockTranche(ITEMCACHE_NAME)[0].lock;
 
 	if (found)
@@ -115,15 +142,17 @@ OwnerShmemInit(Size memory)
 	pg_atomic_init_u64(&control->garbage, 0);
 	for (int kind = 0; kind < COUNTER_KINDS; kind++)
 		pg_atomic_init_u64(&control->retired[kind], 0);
+	pg_atomic_init_u64(&control->refused, 0);
 
 	for (int i = 0; i < owner_count; i++)
 	{
 		Owner	   *owner = &OwnerSlots[i];
+		OwnerName  *name = &OwnerNames[i];
 
-		pg_atomic_init_u64(&owner->key, 0);
-		pg_atomic_init_u64(&owner->epoch, EPOCH_NONE);
-		pg_atomic_init_u64(&owner->file, 0);
-		pg_atomic_init_u64(&owner->absences, EPOCH_NONE);
+		pg_atomic_init_u64(&name->key, 0);
+		pg_atomic_init_u64(&name->epoch, EPOCH_NONE);
+		pg_atomic_init_u64(&name->absences, EPOCH_NONE);
+		pg_atomic_init_u64(&name->file, 0);
 		for (int kind = 0; kind < STORE_KINDS; kind++)
 		{
 			pg_atomic_init_u64(&owner->items[kind], 0);
@@ -156,13 +185,16 @@ OwnerSlot(int number)
 int
 OwnerFind(uint64 key)
 {
-	int			first = FirstOfSet(key);
+	int			first[OWNER_SETS];
 
-	for (int i = first; i < first + OWNER_WAYS; i++)
+	FindSets(key, first);
+	for (int set = 0; set < OWNER_SETS; set++)
 	{
-		if (pg_atomic_read_u64(&OwnerSlots[i].key) == key &&
-			pg_atomic_read_u64(&OwnerSlots[i].epoch) != EPOCH_NONE)
-			return i;
+		for (int i = first[set]; i < first[set] + OWNER_WAYS; i++)
+		{
+			if (OwnerKey(i) == key && !SlotIsFree(i))
+				return i;
+		}
 	}
 	return OWNER_NONE;
 }
@@ -171,18 +203,56 @@ int
 OwnerMake(uint64 key)
 {
 	int			number = OwnerFind(key);
+	bool		turn = false;
 
-	if (number != OWNER_NONE || !TryLock(owner_lock, false))
+	if (number != OWNER_NONE)
 		return number;
+	if (!OwnerHasRoom(key))
+	{
+		turn = pg_atomic_add_fetch_u64(&control->refused, 1) % OWNER_TURN == 0;
+		if (!turn)
+			return OWNER_NONE;
+	}
+
+	if (!TryLock(owner_lock, false))
+		return OWNER_NONE;
 	number = OwnerFind(key);
 	if (number == OWNER_NONE)
 	{
-		number = ChooseVictim(FirstOfSet(key));
-		AssignSlot(number, key);
+		number = FindRoom(key);
+		if (number == OWNER_NONE && turn)
+			number = FindLeast(key);
+		if (number != OWNER_NONE)
+			AssignSlot(number, key);
 	}
 	LWLockRelease(owner_lock);
 
 	return number;
+}
+
+bool
+OwnerHasRoom(uint64 key)
+{
+	return FindRoom(key) != OWNER_NONE;
+}
+
+int
+OwnersInUse(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < owner_count; i++)
+	{
+		if (ItemsOfAllKinds(i) > 0)
+			n++;
+	}
+	return n;
+}
+
+uint64
+OwnersRefused(void)
+{
+	return pg_atomic_read_u64(&control->refused);
 }
 
 void
@@ -205,8 +275,7 @@ OwnerMoveEpochs(uint64 key, uint64 mask)
 	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < owner_count; i++)
 	{
-		if (pg_atomic_read_u64(&OwnerSlots[i].epoch) != EPOCH_NONE &&
-			((pg_atomic_read_u64(&OwnerSlots[i].key) ^ key) & mask) == 0)
+		if (!SlotIsFree(i) && ((OwnerKey(i) ^ key) & mask) == 0)
 			garbage |= MoveEpoch(i);
 	}
 	if (garbage)
@@ -217,13 +286,12 @@ OwnerMoveEpochs(uint64 key, uint64 mask)
 void
 OwnerBeginAbsences(int number, uint64 key)
 {
-	Owner	   *owner = &OwnerSlots[number];
+	pg_atomic_uint64 *absences = &OwnerNames[number].absences;
 
 	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
-	if (pg_atomic_read_u64(&owner->key) == key &&
-		pg_atomic_read_u64(&owner->epoch) != EPOCH_NONE &&
-		pg_atomic_read_u64(&owner->absences) == EPOCH_NONE)
-		pg_atomic_write_u64(&owner->absences, NewEpoch(number));
+	if (OwnerKey(number) == key && !SlotIsFree(number) &&
+		pg_atomic_read_u64(absences) == EPOCH_NONE)
+		pg_atomic_write_u64(absences, NewEpoch(number));
 	LWLockRelease(owner_lock);
 }
 
@@ -243,14 +311,14 @@ void
 OwnerSetFile(int number, uint64 key, uint32 file)
 {
 	if (OwnerEpoch(number, key) != EPOCH_NONE)
-		pg_atomic_write_u64(&OwnerSlots[number].file, file);
+		pg_atomic_write_u64(&OwnerNames[number].file, file);
 }
 
 bool
 OwnerFile(int number, uint64 *key, uint32 *file)
 {
-	*key = pg_atomic_read_u64(&OwnerSlots[number].key);
-	*file = (uint32) pg_atomic_read_u64(&OwnerSlots[number].file);
+	*key = OwnerKey(number);
+	*file = (uint32) pg_atomic_read_u64(&OwnerNames[number].file);
 	return OwnerEpoch(number, *key) != EPOCH_NONE;
 }
 
@@ -271,38 +339,85 @@ OwnerRetiredCounts(uint64 counts[COUNTER_KINDS])
 static int
 OwnersFor(Size memory)
 {
-	Size		n = Min(Max(memory / OWNER_MEMORY, OWNER_MIN), OWNER_MAX);
+	Size		n = memory / OWNER_SHARE / (sizeof(OwnerName) + sizeof(Owner));
 
+	n = Min(n, Max(OWNER_MANY, memory / OWNER_MEMORY));
+	n = Min(Max(n, OWNER_MIN), OWNER_MAX);
 	return (int) (n - n % OWNER_WAYS);
 }
 
-/* Number of the first slot of the set that "key" belongs to. */
-static int
-FirstOfSet(uint64 key)
+/* Numbers of the first slots of the sets that "key" may be in. */
+static void
+FindSets(uint64 key, int first[OWNER_SETS])
 {
-	uint32		hash = (uint32) ((key * UINT64CONST(0x9E3779B97F4A7C15)) >> 32);
+	uint64		hash = key * UINT64CONST(0x9E3779B97F4A7C15);
 	uint64		nsets = owner_count / OWNER_WAYS;
 
-	/* a database's tables have neighbouring keys: mix once more */
-	hash ^= hash >> 15;
-	hash *= 0x2C1B3C6D;
-	return (int) ((hash * nsets) >> 32) * OWNER_WAYS;
+	for (int set = 0; set < OWNER_SETS; set++)
+	{
+		/* a database's tables have neighbouring keys: mix once more */
+		hash ^= hash >> 32;
+		hash *= UINT64CONST(0xD6E8FEB86659FD93);
+		first[set] = (int) (((hash >> 32) * nsets) >> 32) * OWNER_WAYS;
+	}
 }
 
-/* A free slot of the set, else the one with the fewest items. */
-static int
-ChooseVictim(int first)
+static inline bool
+SlotIsFree(int number)
 {
-	int			victim = first;
+	return pg_atomic_read_u64(&OwnerNames[number].epoch) == EPOCH_NONE;
+}
 
-	for (int i = first; i < first + OWNER_WAYS; i++)
+/*
+ * A slot for "key": a free one, of the set with more of these; else one that
+ * has nothing in the cache; else OWNER_NONE.  Called without the lock too.
+ */
+static int
+FindRoom(uint64 key)
+{
+	int			first[OWNER_SETS];
+	int			best = OWNER_NONE;
+	int			most = 0;
+
+	FindSets(key, first);
+	for (int set = 0; set < OWNER_SETS; set++)
 	{
-		if (pg_atomic_read_u64(&OwnerSlots[i].epoch) == EPOCH_NONE)
-			return i;
-		if (ItemsOfAllKinds(&OwnerSlots[i]) < ItemsOfAllKinds(&OwnerSlots[victim]))
-			victim = i;
+		int			nfree = 0;
+
+		for (int i = first[set]; i < first[set] + OWNER_WAYS; i++)
+		{
+			if (!SlotIsFree(i))
+			{
+				if (best == OWNER_NONE && ItemsOfAllKinds(i) == 0)
+					best = i;
+				continue;
+			}
+			if (++nfree > most)
+				best = i;
+		}
+		most = Max(most, nfree);
 	}
-	return victim;
+	return best;
+}
+
+/* The slot of the owner that has least, of those that "key" could have. */
+static int
+FindLeast(uint64 key)
+{
+	int			first[OWNER_SETS];
+	int			least;
+
+	FindSets(key, first);
+	least = first[0];
+	for (int set = 0; set < OWNER_SETS; set++)
+	{
+		for (int i = first[set]; i < first[set] + OWNER_WAYS; i++)
+		{
+			if (ItemsOfAllKinds(i) < ItemsOfAllKinds(least))
+				least = i;
+		}
+	}
+	return least;
 }
 
 /*
@@ -312,15 +427,16 @@ ChooseVictim(int first)
 static void
 AssignSlot(int number, uint64 key)
 {
+	OwnerName  *name = &OwnerNames[number];
 	Owner	   *owner = &OwnerSlots[number];
 	bool		garbage;
 
-	pg_atomic_write_u64(&owner->epoch, EPOCH_NONE);
-	pg_atomic_write_u64(&owner->absences, EPOCH_NONE);
+	pg_atomic_write_u64(&name->epoch, EPOCH_NONE);
+	pg_atomic_write_u64(&name->absences, EPOCH_NONE);
 	pg_write_barrier();
 
-	pg_atomic_write_u64(&owner->key, key);
-	pg_atomic_write_u64(&owner->file, 0);
+	pg_atomic_write_u64(&name->key, key);
+	pg_atomic_write_u64(&name->file, 0);
 	garbage = ForgetItems(owner, STORE_ROW, STORE_ABSENCE);
 	pg_atomic_write_u64(&owner->evictions, 0);
 	pg_atomic_write_u64(&owner->planned, 0);
@@ -329,7 +445,7 @@ AssignSlot(int number, uint64 key)
 								pg_atomic_exchange_u64(&owner->counters[kind], 0));
 	pg_write_barrier();
 
-	pg_atomic_write_u64(&owner->epoch, NewEpoch(number));
+	pg_atomic_write_u64(&name->epoch, NewEpoch(number));
 	if (garbage)
 	{
 		pg_write_barrier();
@@ -348,10 +464,9 @@ NewEpoch(int number)
 static bool
 MoveEpoch(int number)
 {
-	Owner	   *owner = &OwnerSlots[number];
 	bool		garbage;
 
-	pg_atomic_write_u64(&owner->epoch, NewEpoch(number));
+	pg_atomic_write_u64(&OwnerNames[number].epoch, NewEpoch(number));
 	garbage = MoveAbsences(number);
 	pg_memory_barrier();
 
@@ -359,7 +474,7 @@ MoveEpoch(int number)
 	 * A writer of the store that compared the epoch before it moved may still
 	 * add to these; the counts are then off by the writers there were.
 	 */
-	garbage |= ForgetItems(owner, STORE_ROW, STORE_ALIAS);
+	garbage |= ForgetItems(&OwnerSlots[number], STORE_ROW, STORE_ALIAS);
 	return garbage;
 }
 
@@ -367,13 +482,13 @@ MoveEpoch(int number)
 static bool
 MoveAbsences(int number)
 {
-	Owner	   *owner = &OwnerSlots[number];
+	pg_atomic_uint64 *absences = &OwnerNames[number].absences;
 
-	if (pg_atomic_read_u64(&owner->absences) == EPOCH_NONE)
+	if (pg_atomic_read_u64(absences) == EPOCH_NONE)
 		return false;
-	pg_atomic_write_u64(&owner->absences, NewEpoch(number));
+	pg_atomic_write_u64(absences, NewEpoch(number));
 	pg_memory_barrier();
-	return ForgetItems(owner, STORE_ABSENCE, STORE_ABSENCE);
+	return ForgetItems(&OwnerSlots[number], STORE_ABSENCE, STORE_ABSENCE);
 }
 
 /* Count no items of some kinds any more; returns whether there were any. */
@@ -391,11 +506,11 @@ ForgetItems(Owner *owner, StoreKind first, StoreKind last)
 }
 
 static uint64
-ItemsOfAllKinds(const Owner *owner)
+ItemsOfAllKinds(int number)
 {
 	uint64		items = 0;
 
 	for (int kind = 0; kind < STORE_KINDS; kind++)
-		items += pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &owner->items[kind]));
+		items += pg_atomic_read_u64(&OwnerSlots[number].items[kind]);
 	return items;
 }

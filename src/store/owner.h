@@ -10,6 +10,10 @@
  * current epoch.  Giving a slot to another key changes the epoch, so what
  * was remembered of the old owner can only miss.
  *
+ * There is a slot for some kilobytes of memory.  If there are more owners than
+ * slots, those without one have nothing in the cache, and wait for their turn
+ * (OwnerMake).
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef ITEMCACHE_OWNER_H
@@ -17,7 +21,7 @@
 
 #include "port/atomics.h"
 
-#define OWNER_BITS			16
+#define OWNER_BITS			20
 #define OWNER_NONE			(-1)
 #define EPOCH_NONE			UINT64CONST(0)
 #define EpochOwner(epoch)	((int) ((epoch) & ((UINT64CONST(1) << OWNER_BITS) - 1)))
@@ -43,24 +47,26 @@ typedef enum CounterKind
 	COUNT_PUBLISHES,			/* items cached by the transaction that wrote them */
 	COUNT_REMOVALS,				/* keys removed because they were written */
 	COUNT_REFUSED,				/* fills refused: the row was being changed */
+	COUNT_BUSY,					/* fills given up: the store was locked */
+	COUNT_TOO_LARGE,			/* rows read that are too large to be cached */
+	COUNT_OVERFLOWS,			/* transactions that wrote more keys than are
+								 * noted, which emptied the cache of the table */
 	COUNTER_KINDS
 } CounterKind;
 
-/*
- * The first cache line is read by every lookup and written only by DDL and
- * when the slot changes hands; the second is written by fills and evictions.
- */
+/* What every lookup reads.  Written under OwnerLock, read without. */
+typedef struct OwnerName
+{
+	pg_atomic_uint64 key;
+	pg_atomic_uint64 epoch;		/* EPOCH_NONE while the slot is free */
+	pg_atomic_uint64 absences;	/* epoch of absences; EPOCH_NONE while there
+								 * have been none */
+	pg_atomic_uint64 file;		/* what OwnerSetFile() said, without the lock */
+} OwnerName;
+
+/* What fills and evictions write, atomically, and views read; no lock. */
 typedef struct Owner
 {
-	pg_atomic_uint64 key;		/* written under OwnerLock; read without */
-	pg_atomic_uint64 epoch;		/* EPOCH_NONE while the slot is free; written
-								 * under OwnerLock, read without */
-	pg_atomic_uint64 absences;	/* epoch of absences, EPOCH_NONE while there
-								 * have been none; the same */
-	char		pad1[PG_CACHE_LINE_SIZE - 3 * sizeof(uint64)];
-
-	pg_atomic_uint64 file;		/* what OwnerSetFile() said; written and read
-								 * without lock */
 	pg_atomic_uint64 items[STORE_KINDS];	/* of the current epochs; may be
 											 * off by writes that were in
 											 * flight when one moved */
@@ -69,17 +75,19 @@ typedef struct Owner
 	pg_atomic_uint64 planned;	/* rows that plans know of: see warmth.c */
 	pg_atomic_uint64 counters[COUNTER_KINDS];	/* folded here by backends that
 												 * gave up their line */
-	char		pad2[PG_CACHE_LINE_SIZE -
-					 (2 * STORE_KINDS + 2 + COUNTER_KINDS) * sizeof(uint64)];
 } Owner;
 
 /* Shared memory: bytes wanted for "memory" bytes in all, and the lay-out. */
 extern Size OwnerShmemSize(Size memory);
 extern void OwnerShmemInit(Size memory);
 
-/* How many slots there are, and slot "number" (0 <= number < OwnerCount()). */
+/*
+ * How many slots there are, and of slot "number" (0 <= number < OwnerCount())
+ * the counts, and the key (of whoever had it last, if it is free).
+ */
 extern int	OwnerCount(void);
 extern Owner *OwnerSlot(int number);
+static inline uint64 OwnerKey(int number);
 
 /*
  * Number of the slot of "key", or OWNER_NONE.  Takes no lock; may be called
@@ -88,12 +96,20 @@ extern Owner *OwnerSlot(int number);
 extern int	OwnerFind(uint64 key);
 
 /*
- * Number of the slot of "key", which is made if there is none.  When the set
- * the key belongs to is full, the owner in it with the fewest items loses its
- * slot (and so its items).  To have a slot is optional: OWNER_NONE if others keep
- * OwnerLock, which is not waited for.
+ * Number of the slot of "key", which is made if there is none.  To have one is
+ * optional: OWNER_NONE if others keep OwnerLock, which is not waited for, or if
+ * all slots that the key may have are taken by owners that have something in
+ * the cache.  Now and then, though, the one of these that has least loses its
+ * slot (and what it has).
  */
 extern int	OwnerMake(uint64 key);
+
+/* Could OwnerMake() give "key" a slot without taking it from somebody? */
+extern bool OwnerHasRoom(uint64 key);
+
+/* How many owners have something in the cache; how often one found no room. */
+extern int	OwnersInUse(void);
+extern uint64 OwnersRefused(void);
 
 /*
  * The current epoch of slot "number" if it still belongs to "key", else
@@ -107,7 +123,10 @@ static inline uint64 OwnerEpoch(int number, uint64 key);
  */
 static inline uint64 OwnerAbsenceEpoch(int number, uint64 key);
 
-/* Rows that owner "key" has in slot "number"; 0 if it is not its own. */
+/*
+ * Rows that owner "key" has, which had slot "number" when the caller looked
+ * (OWNER_NONE: is looked for).
+ */
 static inline uint64 OwnerItems(int number, uint64 key);
 
 /* What all that the owner of a slot has takes in the rings. */
@@ -150,7 +169,14 @@ extern uint64 OwnerGarbageGeneration(void);
 extern void OwnerRetiredCounts(uint64 counts[COUNTER_KINDS]);
 
 /* in owner.c; exposed for OwnerEpoch and the store's own hot path */
+extern OwnerName *OwnerNames;
 extern Owner *OwnerSlots;
+
+static inline uint64
+OwnerKey(int number)
+{
+	return pg_atomic_read_u64(&OwnerNames[number].key);
+}
 
 /* One of a slot's two epochs; the argument is at the top of owner.c. */
 static inline uint64
@@ -160,7 +186,7 @@ ReadOwnerEpoch(int number, uint64 key, pg_atomic_uint64 *which)
 
 	epoch = pg_atomic_read_u64(which);
 	pg_read_barrier();
-	if (pg_atomic_read_u64(&OwnerSlots[number].key) != key)
+	if (OwnerKey(number) != key)
 		return EPOCH_NONE;
 	pg_read_barrier();
 	if (pg_atomic_read_u64(which) != epoch)
@@ -171,18 +197,20 @@ ReadOwnerEpoch(int number, uint64 key, pg_atomic_uint64 *which)
 static inline uint64
 OwnerEpoch(int number, uint64 key)
 {
-	return ReadOwnerEpoch(number, key, &OwnerSlots[number].epoch);
+	return ReadOwnerEpoch(number, key, &OwnerNames[number].epoch);
 }
 
 static inline uint64
 OwnerAbsenceEpoch(int number, uint64 key)
 {
-	return ReadOwnerEpoch(number, key, &OwnerSlots[number].absences);
+	return ReadOwnerEpoch(number, key, &OwnerNames[number].absences);
 }
 
 static inline uint64
 OwnerItems(int number, uint64 key)
 {
+	if (number == OWNER_NONE)
+		number = OwnerFind(key);
 	if (number == OWNER_NONE || OwnerEpoch(number, key) == EPOCH_NONE)
 		return 0;
 	return pg_atomic_read_u64(&OwnerSlots[number].items[STORE_ROW]);

@@ -156,7 +156,7 @@ StatsOfOwner(int number, uint64 key, uint64 counts[COUNTER_KINDS])
 
 		memset(counts, 0, sizeof(uint64) * COUNTER_KINDS);
 		if (number != OWNER_NONE &&
-			pg_atomic_read_u64(&OwnerSlot(number)->key) == key)
+			OwnerKey(number) == key)
 			AddOwner(number, counts);
 		AddLines(key, counts);
 

@@ -436,7 +436,7 @@ StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
 		  uint64 counter, bool if_room)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		owner = pg_atomic_read_u64(&OwnerSlot(EpochOwner(epoch))->key);
+	uint64		owner = OwnerKey(EpochOwner(epoch));
 	uint64		rounds;
 	StoreEntry	header;
 

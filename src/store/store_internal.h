@@ -285,10 +285,10 @@ EntryAt(StorePartition *partition, int ring, uint64 position)
 static inline bool
 EpochIsCurrent(StoreKind kind, uint64 epoch)
 {
-	Owner	   *owner = &OwnerSlots[EpochOwner(epoch)];
+	OwnerName  *name = &OwnerNames[EpochOwner(epoch)];
 
 	return epoch == pg_atomic_read_u64(kind == STORE_ABSENCE ?
-									   &owner->absences : &owner->epoch);
+									   &name->absences : &name->epoch);
 }
 
 static inline bool
@@ -307,7 +307,7 @@ EntryOwner(const StoreEntry *entry)
 static inline bool
 EntryIsOf(const StoreEntry *entry, uint64 owner)
 {
-	return pg_atomic_read_u64(&EntryOwner(entry)->key) == owner;
+	return OwnerKey(EpochOwner(EntryEpoch(entry))) == owner;
 }
 
 #if defined(__GNUC__) || defined(__clang__)

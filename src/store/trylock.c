@@ -21,25 +21,28 @@
 /* Tries in a row: they take as long as a lock is held, mostly. */
 #define LOCK_SPINS		100
 
-/* A patient one sleeps in between, for so long in all, and not always. */
-#define LOCK_NAPS		200
+/*
+ * Whoever has it may have been preempted: a nap or two, of a patient one many.
+ * After these were in vain, for this lock or another, there are none for a while.
+ */
+#define LOCK_NAPS		2
+#define LOCK_NAPS_PATIENT	200
 #define NAP_US			500
-#define VAIN_MS			2000	/* after it did so in vain */
+#define VAIN_MS			2000
 
 static bool SpinForLock(LWLock *lock);
 
 bool
 TryLock(LWLock *lock, bool patient)
 {
-	/* when we have slept in vain, for this lock or another */
 	static TimestampTz in_vain = 0;
+	int			most = patient ? LOCK_NAPS_PATIENT : LOCK_NAPS;
 
 	if (SpinForLock(lock))
 		return true;
-	if (!patient || !TimestampDifferenceExceeds(in_vain, GetCurrentTimestamp(),
-												VAIN_MS))
+	if (!TimestampDifferenceExceeds(in_vain, GetCurrentTimestamp(), VAIN_MS))
 		return false;
-	for (int naps = 0; naps < LOCK_NAPS; naps++)
+	for (int naps = 0; naps < most; naps++)
 	{
 		pg_usleep(NAP_US);
 		if (SpinForLock(lock))

@@ -332,7 +332,15 @@ NewItemRelationEpoch(ItemRelation *relation)
 	relation->owner = OwnerMake(relation->key);
 	if (relation->owner == OWNER_NONE)
 		return EPOCH_NONE;
+	OwnerSetFile(relation->owner, relation->key, relation->file);
 	return OwnerEpoch(relation->owner, relation->key);
+}
+
+bool
+RelationFindsNoRoom(const ItemRelation *relation)
+{
+	return relation->state == RELATION_SERVED &&
+		OwnerFind(relation->key) == OWNER_NONE && !OwnerHasRoom(relation->key);
 }
 
 bool
@@ -394,9 +402,10 @@ Describe(ItemRelation *relation, Relation rel)
 		state = JudgeTrigger(relation, rel);
 		if (state == RELATION_SERVED)
 		{
-			relation->owner = OwnerMake(relation->key);
-			OwnerSetFile(relation->owner, relation->key,
-						 rel->rd_rel->relfilenode);
+			relation->file = rel->rd_rel->relfilenode;
+			relation->owner = OwnerFind(relation->key);
+			if (relation->owner != OWNER_NONE)
+				OwnerSetFile(relation->owner, relation->key, relation->file);
 		}
 		relation->state = state;
 	}
@@ -575,6 +584,8 @@ RelationStateName(RelationState state)
 			return "trigger altered";
 		case RELATION_TRIGGER_DISABLED:
 			return "trigger not enabled always";
+		case RELATION_NO_ROOM:
+			return "no room for another table";
 	}
 	return "unknown";
 }

@@ -30,7 +30,9 @@ typedef enum RelationState
 	RELATION_KEY_UNUSABLE,		/* deferrable, invalid, not btree, not hashable */
 	RELATION_VIRTUAL_COLUMN,	/* virtual generated column (18) */
 	RELATION_TRIGGER_ALTERED,	/* not in the form attach() makes */
-	RELATION_TRIGGER_DISABLED	/* not ENABLE ALWAYS */
+	RELATION_TRIGGER_DISABLED,	/* not ENABLE ALWAYS */
+	RELATION_NO_ROOM			/* too many tables; for people only, see
+								 * RelationFindsNoRoom() */
 } RelationState;
 
 typedef struct ItemRelation
@@ -47,6 +49,7 @@ typedef struct ItemRelation
 	bool		has_rls;		/* pg_class.relrowsecurity */
 	ItemIndex	pk;				/* the primary key's index */
 	ItemShape  *shape;
+	Oid			file;			/* its file number, if served */
 	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */
 	uint64		locked;			/* LockGeneration when the lock was taken */
@@ -138,6 +141,12 @@ extern const char *RelationStateName(RelationState state);
 
 /* An epoch for a relation that has no owner slot, or not any more; or none. */
 extern uint64 NewItemRelationEpoch(ItemRelation *relation);
+
+/*
+ * Is the relation served, but for now by the table, since as many others are in
+ * the cache as can be?
+ */
+extern bool RelationFindsNoRoom(const ItemRelation *relation);
 
 /* The relation's current epoch, or EPOCH_NONE if it is not served. */
 static inline uint64

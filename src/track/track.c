@@ -242,7 +242,7 @@ MoveEpochsOfLockedRelations(void)
 
 	for (int i = 0; i < OwnerCount(); i++)
 	{
-		uint64		key = pg_atomic_read_u64(&OwnerSlot(i)->key);
+		uint64		key = OwnerKey(i);
 
 		if ((Oid) (key >> 32) == MyDatabaseId)
 			MoveEpochIfRedefined((Oid) key);
@@ -268,7 +268,11 @@ PublishKeys(bool publish)
 	while ((relation = NextTrackedRelation(&scan)) != NULL)
 	{
 		if (relation->overflowed)
+		{
 			OwnerMoveEpoch(relation->key);
+			relation->owner = OwnerFind(relation->key);
+			CountEffect(relation, COUNT_OVERFLOWS);
+		}
 		else if (publish && !relation->redefined)
 		{
 			relation->owner = OwnerMake(relation->key);
