@@ -39,7 +39,8 @@ typedef enum ScanPrivate
 typedef enum ScanNumbers
 {
 	SCAN_ARRAY,					/* 1: the value of the one column is an array */
-	SCAN_NATTS					/* columns up to the last one used */
+	SCAN_NATTS,					/* columns up to the last one used */
+	SCAN_DESCENDING				/* 1: of an array, keys from the greatest on */
 } ScanNumbers;
 
 /* Install the planner's hook and the node's methods. */

@@ -57,6 +57,7 @@ typedef struct ItemScanState
 
 	/* if the value is an array */
 	bool		is_array;
+	bool		descending;		/* is its greatest key the first? */
 	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
 	uint64	   *hashes;			/* of its keys */
 	StoreHint  *hints;
@@ -121,6 +122,7 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 
 	state->nkeys = list_length(plan->custom_exprs);
 	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
+	state->descending = list_nth_int(numbers, SCAN_DESCENDING) != 0;
 	state->nlookups = -1;
 	state->values = plan->custom_exprs;
 	for (int i = 0; i < state->nkeys; i++)
@@ -212,7 +214,8 @@ NextItem(ItemScanState *state)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (state->fetcher.nrows > 1 && NextRowOfKey(state, backward))
+		if (state->fetcher.nrows > 1 &&
+			NextRowOfKey(state, backward != state->descending))
 		{
 			FetchRow(state, NULL, 0, NULL, slot);
 			return slot;
@@ -226,7 +229,8 @@ NextItem(ItemScanState *state)
 			return slot;
 		if (!FetchAtPosition(state, slot))
 			continue;
-		state->row = backward ? state->fetcher.nrows - 1 : 0;
+		state->row = backward != state->descending ?
+			state->fetcher.nrows - 1 : 0;
 		if (state->row > 0)
 		{
 			ExecClearTuple(slot);
@@ -335,7 +339,8 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 	RefreshFetcher(&state->fetcher);
 	if (state->is_array)
 	{
-		int			i = state->position - 1;
+		int			i = state->descending ?
+			state->nlookups - state->position : state->position - 1;
 
 		if (i / LOOKUP_BATCH != state->batch)
 			PrefetchBatch(state, i / LOOKUP_BATCH);
@@ -513,6 +518,8 @@ ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
 										   list_length(es->rtable) > 1 || es->verbose,
 										   false),
 						es);
+	if (list_nth_int(list_nth(plan->custom_private, SCAN_NUMBERS), SCAN_DESCENDING))
+		ExplainPropertyText("Key Order", "descending", es);
 	ExplainCacheUse(&node->ss.ps, es);
 }
 

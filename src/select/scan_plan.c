@@ -80,6 +80,7 @@ static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist, List *clauses,
 						  List *custom_plans);
 static Node *KeyValue(const IndexClause *clause, bool *is_array);
+static bool IsDescending(const CustomPath *path);
 static Oid	ComparisonOperator(const Expr *comparison, AttrNumber *attno);
 static List *DirectColumns(List *tlist, AttrNumber natts);
 static bool UsesOnly(List *qual, List *tlist, Index relid);
@@ -325,9 +326,7 @@ MakeScanPath(PlannerInfo *root, RelOptInfo *rel, IndexPath *index,
 										   CachedRows(relation));
 	CopyDisabledNodes(&path->path, &index->path);
 	path->custom_private = list_make2(clauses, index);
-	/* one row is in any order; for an array's, an order is not promised */
-	if (!ScanPathHasArray(path))
-		path->path.pathkeys = index->path.pathkeys;
+	path->path.pathkeys = index->path.pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN |
 		CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &ItemScanPathMethods;
@@ -502,11 +501,22 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 							is_array ? get_base_element_type(type) : type);
 	}
 	plan->custom_private =
-		list_make5(list_make2_int(is_array,
-								  LastColumnUsed(root, rel, tlist, qual)),
+		list_make5(list_make3_int(is_array,
+								  LastColumnUsed(root, rel, tlist, qual),
+								  IsDescending(best_path)),
 				   types, attnos, operators, columns);
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
+}
+
+/* Is the order of the index scan that the path stands for the keys' reverse? */
+static bool
+IsDescending(const CustomPath *path)
+{
+	const IndexPath *index = list_nth(path->custom_private, PATH_INDEXPATH);
+
+	return ScanDirectionIsBackward(index->indexscandir) !=
+		index->indexinfo->reverse_sort[0];
 }
 
 /*
