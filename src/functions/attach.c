@@ -5,7 +5,8 @@
  *
  * A table is attached by a trigger and by nothing else, so attaching is DDL:
  * it is done through SPI, as the user would do it by hand, and what makes it
- * exact is what makes any other DDL exact (rule 6).
+ * exact is what makes any other DDL exact (rule 6).  It fires event triggers,
+ * which may even have dropped the table when the next statement is made.
  *
  * May call: relation, privilege, owner, views.
  *
@@ -50,7 +51,6 @@ static void CreateOurTrigger(Oid relid, const Trigger *existing,
 static void EnableOurTrigger(Oid relid, const char *name);
 static void DropOurTrigger(Oid relid, const char *name);
 static void ExecuteDDL(const char *sql);
-static char *QualifiedName(Oid relid);
 static void ClearRelation(Oid relid);
 static void WarnOfTooManyTables(void);
 
@@ -354,7 +354,7 @@ CreateOurTrigger(Oid relid, const Trigger *existing, const char *name,
 	ExecuteDDL(psprintf("CREATE OR REPLACE TRIGGER %s "
 						"AFTER INSERT OR UPDATE OR DELETE ON %s "
 						"FOR EACH ROW EXECUTE FUNCTION %s.track('preload=%s', 'cache_new=%s')",
-						quote_identifier(name), QualifiedName(relid),
+						quote_identifier(name), QualifiedRelationName(relid),
 						ITEMCACHE_NAME,
 						preload ? "true" : "false",
 						cache_new ? "true" : "false"));
@@ -364,21 +364,14 @@ static void
 EnableOurTrigger(Oid relid, const char *name)
 {
 	ExecuteDDL(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
-						QualifiedName(relid), quote_identifier(name)));
+						QualifiedRelationName(relid), quote_identifier(name)));
 }
 
 static void
 DropOurTrigger(Oid relid, const char *name)
 {
 	ExecuteDDL(psprintf("DROP TRIGGER %s ON %s",
-						quote_identifier(name), QualifiedName(relid)));
-}
-
-static char *
-QualifiedName(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
+						quote_identifier(name), QualifiedRelationName(relid)));
 }
 
 static void

@@ -172,7 +172,9 @@ AttachedState(Oid relid)
 		relids = find_all_inheritors(relid, NoLock, NULL);
 	rows = DescribeTables(relids, true);
 	row = hash_search(rows, &relid, HASH_FIND, NULL);
-	return StateText(row);
+	/* an event trigger may have undone it */
+	return row->exists ? StateText(row) :
+		pstrdup(RelationStateName(RELATION_NOT_ATTACHED));
 }
 
 static HTAB *

@@ -67,7 +67,7 @@ extern void RefreshFetcher(ItemFetcher *fetcher);
 static inline bool
 MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
 {
-	ItemShape  *shape = fetcher->relation->shape;
+	const ItemShape *shape = fetcher->relation->shape;
 	ColumnConverter *converter = &fetcher->keys[i].converter;
 
 	if (converter->method == CONVERT_NOTHING && shape->keys[i].typbyval)

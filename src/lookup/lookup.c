@@ -199,12 +199,15 @@ FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
 
 /*
  * Keys of a partitioned table are looked up leaf by leaf, in the order in
- * which leaves first come up.
+ * which leaves first come up.  To find a leaf, and to read by a query, may call
+ * functions of the user's.
  */
 static void
 LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 				   Datum *const *keys, HeapTupleHeader *results, List **more)
 {
+	const ItemShape *shape = root->shape;
+	const ItemShape *shapes[LOOKUP_BATCH];
 	ItemRelation *leaves[LOOKUP_BATCH];
 	Datum	   *subset[LOOKUP_BATCH];
 	HeapTupleHeader subresults[LOOKUP_BATCH];
@@ -219,6 +222,7 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 		leaves[i] = NULL;
 		if (keys[i] == NULL)
 			continue;
+		KeepToShape(root, shape);
 		leaves[i] = FindLeaf(root, keys[i], &by_query);
 		if (leaves[i] != NULL && !RelationIsReadByIndex(leaves[i]))
 		{
@@ -226,6 +230,8 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 			by_query = true;
 			leaves[i] = NULL;
 		}
+		if (leaves[i] != NULL)
+			shapes[i] = leaves[i]->shape;
 		if (by_query)
 			ReadItemsByQuery(root, 1, &keys[i], &results[i],
 							 more == NULL ? NULL : &more[i]);
@@ -247,6 +253,7 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 			leaves[j] = NULL;
 		}
 		memset(submore, 0, n * sizeof(List *));
+		KeepToShape(leaf, shapes[i]);
 		LookupInRelation(leaf, snapshot, n, subset, subresults,
 						 more == NULL ? NULL : submore);
 		for (int j = 0; j < n; j++)

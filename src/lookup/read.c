@@ -81,10 +81,10 @@ OpenItemReader(ItemReader *reader, const ItemAccess *access)
 	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
 								  shape->nkeys);
 	for (int i = 0; i < shape->nkeys; i++)
-		ScanKeyEntryInitializeWithInfo(&reader->keys[i], 0, i + 1,
-									   BTEqualStrategyNumber, InvalidOid,
-									   shape->keys[i].collation,
-									   &shape->keys[i].eqproc, (Datum) 0);
+		ScanKeyEntryInitialize(&reader->keys[i], 0, i + 1,
+							   BTEqualStrategyNumber, InvalidOid,
+							   shape->keys[i].collation,
+							   shape->keys[i].eqproc, (Datum) 0);
 }
 
 bool
@@ -296,26 +296,30 @@ GetReadPlan(ItemRelation *relation)
 	ReadPlan   *saved = relation->readplan;
 	Oid			argtypes[INDEX_MAX_KEYS];
 	char	   *sql = DeparseReadQuery(relation, argtypes);
+	char	   *kept;
 	SPIPlanPtr	plan;
 
-	if (saved == NULL)
-		saved = relation->readplan = MemoryContextAllocZero(TopMemoryContext,
-															sizeof(ReadPlan));
-	if (saved->sql != NULL)
-	{
-		if (strcmp(saved->sql, sql) == 0)
-			return saved->plan;
-		pfree(saved->sql);
-		saved->sql = NULL;
-		RetirePlan(saved->plan);
-	}
+	if (saved != NULL && strcmp(saved->sql, sql) == 0)
+		return saved->plan;
 
 	plan = SPI_prepare(sql, relation->shape->nkeys, argtypes);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare a query on table \"%s\": %s",
 			 get_rel_name(relation->relid), SPI_result_code_string(SPI_result));
+	kept = MemoryContextStrdup(TopMemoryContext, sql);
+
+	/* not before there is another: this may be called, and fail, in between */
+	saved = relation->readplan;
+	if (saved == NULL)
+		saved = relation->readplan = MemoryContextAlloc(TopMemoryContext,
+														sizeof(ReadPlan));
+	else
+	{
+		RetirePlan(saved->plan);
+		pfree(saved->sql);
+	}
 	saved->plan = plan;
-	saved->sql = MemoryContextStrdup(TopMemoryContext, sql);
+	saved->sql = kept;
 	return plan;
 }
 
@@ -329,9 +333,7 @@ DeparseReadQuery(const ItemRelation *relation, Oid *argtypes)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s FROM %s%s %s WHERE ", alias,
 					 relation->partitioned ? "" : "ONLY ",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation->relid)),
-												get_rel_name(relation->relid)),
-					 alias);
+					 QualifiedRelationName(relation->relid), alias);
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *column = &shape->keys[i];

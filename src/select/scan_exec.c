@@ -65,6 +65,13 @@ typedef struct ItemScanState
 	ItemFetcher fetcher;
 } ItemScanState;
 
+/* How keys are compared. */
+typedef struct KeyOrder
+{
+	FmgrInfo	function;
+	Oid			collation;
+} KeyOrder;
+
 static void BeginItemScan(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *ExecItemScan(CustomScanState *node);
 static void EndItemScan(CustomScanState *node);
@@ -75,6 +82,7 @@ static TupleTableSlot *NextItem(ItemScanState *state);
 static bool NextRowOfKey(ItemScanState *state, bool backward);
 static bool RecheckItem(ItemScanState *state, TupleTableSlot *slot);
 static void EvaluateArray(ItemScanState *state);
+static int	SortKeys(ItemScanState *state, Datum *keys, int n);
 static int	CompareKeys(const void *a, const void *b, void *arg);
 static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
 static bool FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
@@ -292,29 +300,35 @@ EvaluateArray(ItemScanState *state)
 	}
 	MemoryContextSwitchTo(oldcontext);
 
-	if (n > 1)
-	{
-		ItemShape  *shape = state->fetcher.relation->shape;
-		int			last = 0;
-
-		qsort_arg(elements, n, sizeof(Datum), CompareKeys, shape);
-		for (int i = 1; i < n; i++)
-		{
-			if (CompareKeys(&elements[last], &elements[i], shape) != 0)
-				elements[++last] = elements[i];
-		}
-		n = last + 1;
-	}
 	state->keys = elements;
-	state->nlookups = n;
+	state->nlookups = n > 1 ? SortKeys(state, elements, n) : n;
+}
+
+/* Sort keys of one column and leave out those that are equal; how many are left? */
+static int
+SortKeys(ItemScanState *state, Datum *keys, int n)
+{
+	const KeyColumn *column = &state->fetcher.relation->shape->keys[0];
+	KeyOrder	order;
+	int			last = 0;
+
+	fmgr_info_cxt(column->cmpproc, &order.function, state->keycontext);
+	order.collation = column->collation;
+	qsort_arg(keys, n, sizeof(Datum), CompareKeys, &order);
+	for (int i = 1; i < n; i++)
+	{
+		if (CompareKeys(&keys[last], &keys[i], &order) != 0)
+			keys[++last] = keys[i];
+	}
+	return last + 1;
 }
 
 static int
 CompareKeys(const void *a, const void *b, void *arg)
 {
-	KeyColumn  *key = &((ItemShape *) arg)->keys[0];
+	KeyOrder   *order = arg;
 
-	return DatumGetInt32(FunctionCall2Coll(&key->cmpproc, key->collation,
+	return DatumGetInt32(FunctionCall2Coll(&order->function, order->collation,
 										   *(const Datum *) a,
 										   *(const Datum *) b));
 }

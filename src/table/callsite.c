@@ -12,7 +12,6 @@
 
 #include "compat.h"
 
-#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "nodes/primnodes.h"
 #include "settings.h"
@@ -192,7 +191,7 @@ KeepCallSite(const CallSite *site)
 
 /*
  * Has it no key, or one that is read by functions that cannot change nor go
- * away: those of built-in types?
+ * away, and call none of the user's?
  */
 static bool
 CanBeKept(const CallSite *site)
@@ -202,7 +201,7 @@ CanBeKept(const CallSite *site)
 
 	if (site->converter == NULL)
 		return true;
-	return shape->nkeys == 1 && basetype < FirstGenbkiObjectId &&
+	return shape->nkeys == 1 && TypeIsPlain(basetype) &&
 		(site->keytype == basetype || site->keytype == TEXTOID ||
 		 (site->keytype == INT8OID &&
 		  (basetype == INT4OID || basetype == INT2OID)));

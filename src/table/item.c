@@ -226,14 +226,6 @@ ImageEquals(const KeyColumn *column, Datum a, Datum b)
 }
 
 bool
-KeyEquals(ItemShape *shape, int column, Datum a, Datum b)
-{
-	KeyColumn  *key = &shape->keys[column];
-
-	return DatumGetBool(FunctionCall2Coll(&key->eqproc, key->collation, a, b));
-}
-
-bool
 ColumnsHaveKeyGeneral(const ItemShape *shape, const Datum *values,
 					  const bool *isnull, const Datum *key)
 {

@@ -107,9 +107,6 @@ KeyHash(const ItemShape *shape, const uint64 *seed, const Datum *key)
 	return KeyHashGeneral(shape, seed, key);
 }
 
-/* Are two values of key column "column" equal to the key's own operator? */
-extern bool KeyEquals(ItemShape *shape, int column, Datum a, Datum b);
-
 /* Is "key" bytewise the key of this image (of "shape")? */
 extern bool ImageHasKey(const ItemShape *shape, HeapTupleHeader image,
 						const Datum *key);

@@ -8,6 +8,12 @@
  * integer of another width, text to be parsed, or anything PostgreSQL casts
  * implicitly.  How is worked out once and remembered.
  *
+ * Casts, and the input functions of types that are made of others, may call
+ * functions of the user's, and these may come back here, by the same call site
+ * even, or fail.  So a converter that calls such functions is used by one
+ * conversion at a time; whoever finds it busy, be it that an error has left it
+ * so, makes one of his own.  (README, "User code while we hold state".)
+ *
  * May call: relation, item.
  *
  *-------------------------------------------------------------------------
@@ -17,6 +23,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "nodes/primnodes.h"
@@ -33,12 +40,14 @@ struct KeyConverter
 {
 	MemoryContext context;
 	Oid			argtype;
+	bool		busy;			/* in use, and not plain */
 	/* what the rest was made for */
 	uint64		shape_id;
+	bool		is_plain;		/* calls no function of the user's */
 	Oid			rowtype;		/* of the last record */
 	int32		rowtypmod;
 	TupleDesc	rowdesc;		/* in context; NULL unless a record */
-	TupleDesc	keydesc;		/* blessed; to parse a text of several columns */
+	bool		parses_rows;	/* the record comes from a text */
 	FmgrInfo	record_in;
 	int			ncolumns;
 	ColumnConverter *columns;	/* one for each column of the key */
@@ -47,19 +56,17 @@ struct KeyConverter
 
 static void PrepareForShape(KeyConverter *converter, Oid relid,
 							const ItemShape *shape);
-static bool ConvertRecord(KeyConverter *converter, Oid relid,
-						  ItemShape *shape, HeapTupleHeader record,
-						  Datum *key);
+static void PrepareToParse(KeyConverter *converter, const ItemShape *shape);
 static void PrepareForRecord(KeyConverter *converter, Oid relid,
 							 const ItemShape *shape, HeapTupleHeader record);
-static HeapTupleHeader ParseRecord(KeyConverter *converter,
-								   const ItemShape *shape, Datum string);
 static void PrepareColumn(KeyConverter *converter, int i, Oid relid,
 						  const ItemShape *shape, Oid argtype);
+static bool ConvertRecord(const KeyConverter *converter, const ItemShape *shape,
+						  HeapTupleHeader record, Datum *key);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
 static bool ParseDigits(const struct varlena *text, Datum *value);
-static Datum CanonicalForm(const ColumnConverter *column, ItemShape *shape,
-						   int i, Datum value);
+static Datum CanonicalForm(const ColumnConverter *column, Oid collation,
+						   Datum value);
 static void WrongNumberOfColumns(Oid relid, const ItemShape *shape, int given);
 static bool IsInteger(Oid type);
 static bool IsTextual(Oid type);
@@ -76,37 +83,53 @@ MakeKeyConverter(Oid argtype, MemoryContext context)
 }
 
 /*
- * Casts and the input functions of domains may run anything, also what alters
- * the relation, which nothing keeps this session from: it is locked, not open.
+ * What is called may also alter the relation, which nothing keeps this session
+ * from: it is locked, not open.
  */
 bool
 ConvertKey(KeyConverter *converter, ItemRelation *relation, Datum arg,
 		   Datum *key)
 {
-	ItemShape  *shape = relation->shape;
-	Oid			relid = relation->relid;
+	const ItemShape *shape = relation->shape;
 	bool		exists;
 
+	if (converter->busy)
+		converter = MakeKeyConverter(converter->argtype, CurrentMemoryContext);
 	if (converter->shape_id != shape->id)
-		PrepareForShape(converter, relid, shape);
+		PrepareForShape(converter, relation->relid, shape);
+	if (converter->ncolumns == 0 && !converter->parses_rows)
+	{
+		arg = PointerGetDatum(DatumGetHeapTupleHeader(arg));
+		PrepareForRecord(converter, relation->relid, shape,
+						 (HeapTupleHeader) DatumGetPointer(arg));
+	}
 
+	/* whatever functions of the user's are called, are from here on */
+	converter->busy = !converter->is_plain;
 	if (converter->ncolumns == 1)
 		exists = ConvertColumn(&converter->columns[0], shape, 0, arg, &key[0]);
 	else
 	{
-		if (IsTextual(converter->argtype))
-			arg = PointerGetDatum(ParseRecord(converter, shape, arg));
-		exists = ConvertRecord(converter, relid, shape,
-							   DatumGetHeapTupleHeader(arg), key);
+		if (converter->parses_rows)
+			arg = InputFunctionCall(&converter->record_in,
+									TextDatumGetCString(arg), RECORDOID,
+									converter->rowtypmod);
+		exists = ConvertRecord(converter, shape,
+							   (HeapTupleHeader) DatumGetPointer(arg), key);
 	}
-	if (!relation->valid || relation->shape != shape)
+	converter->busy = false;
+
+	if (converter->is_plain)
+		KeepToShape(relation, shape);
+	else
 		RequireShape(relation, shape);
 	return exists;
 }
 
 /*
  * After this, "ncolumns" is 1 if the argument is the value of a single key
- * column, and 0 if it is to be taken as a row of the key's columns.
+ * column, and 0 if it is to be taken as a row of the key's columns, or with
+ * "parses_rows" as the text of one: (7,42).
  */
 static void
 PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
@@ -114,8 +137,9 @@ PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
 	Oid			argtype = converter->argtype;
 
 	converter->shape_id = 0;
+	converter->is_plain = true;
 	converter->rowtype = InvalidOid;
-	converter->keydesc = NULL;
+	converter->parses_rows = false;
 	converter->ncolumns = 0;
 	converter->columns = shape->nkeys == 1 ? &converter->single :
 		MemoryContextAllocZero(converter->context,
@@ -128,43 +152,38 @@ PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
 		PrepareColumn(converter, 0, relid, shape, argtype);
 		converter->ncolumns = 1;
 	}
-	else if (!IsTextual(argtype) && type_is_rowtype(argtype))
-	{
-		/* a record: its columns are looked at when one comes */
-	}
-	else if (!IsTextual(argtype))
+	else if (IsTextual(argtype))
+		PrepareToParse(converter, shape);
+	else if (!type_is_rowtype(argtype))
 		WrongNumberOfColumns(relid, shape, 1);
+	/* else a record: its columns are looked at when one comes */
 	converter->shape_id = shape->id;
 }
 
-static bool
-ConvertRecord(KeyConverter *converter, Oid relid, ItemShape *shape,
-			  HeapTupleHeader record, Datum *key)
+/* For texts of several columns: of a record of the columns' base types. */
+static void
+PrepareToParse(KeyConverter *converter, const ItemShape *shape)
 {
-	HeapTupleData tuple;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
-	int			nkeys = shape->nkeys;
+	MemoryContext oldcontext = MemoryContextSwitchTo(converter->context);
+	TupleDesc	rowdesc = CreateTemplateTupleDesc(shape->nkeys);
 
-	PrepareForRecord(converter, relid, shape, record);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = record;
-	heap_deform_tuple(&tuple, converter->rowdesc, values, isnull);
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *key = &shape->keys[i];
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, key->attno - 1);
 
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (isnull[i])
-			return false;
+		TupleDescInitEntry(rowdesc, i + 1, NameStr(att->attname),
+						   key->basetypid, -1, 0);
+		if (!TypeIsPlain(key->basetypid))
+			converter->is_plain = false;
+		(void) PrepareComparison(&converter->columns[i], shape, i,
+								 key->basetypid);
 	}
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (!ConvertColumn(&converter->columns[i], shape, i, values[i],
-						   &key[i]))
-			return false;
-	}
-	return true;
+	converter->rowdesc = BlessTupleDesc(rowdesc);
+	converter->rowtypmod = rowdesc->tdtypmod;
+	converter->parses_rows = true;
+	fmgr_info_cxt(F_RECORD_IN, &converter->record_in, converter->context);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 static void
@@ -181,6 +200,7 @@ PrepareForRecord(KeyConverter *converter, Oid relid, const ItemShape *shape,
 		return;
 
 	converter->rowtype = InvalidOid;
+	converter->is_plain = true;
 	oldcontext = MemoryContextSwitchTo(converter->context);
 	if (converter->rowdesc != NULL)
 		FreeTupleDesc(converter->rowdesc);
@@ -204,33 +224,6 @@ PrepareForRecord(KeyConverter *converter, Oid relid, const ItemShape *shape,
 	converter->rowtypmod = rowtypmod;
 }
 
-/* Parse the text of a key of several columns, in row syntax: (7,42). */
-static HeapTupleHeader
-ParseRecord(KeyConverter *converter, const ItemShape *shape, Datum string)
-{
-	if (converter->keydesc == NULL)
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(converter->context);
-		TupleDesc	keydesc = CreateTemplateTupleDesc(shape->nkeys);
-
-		for (int i = 0; i < shape->nkeys; i++)
-		{
-			Form_pg_attribute att =
-				TupleDescAttr(shape->tupdesc, shape->keys[i].attno - 1);
-
-			TupleDescInitEntry(keydesc, i + 1, NameStr(att->attname),
-							   shape->keys[i].basetypid, -1, 0);
-		}
-		fmgr_info_cxt(F_RECORD_IN, &converter->record_in, converter->context);
-		converter->keydesc = BlessTupleDesc(keydesc);
-		MemoryContextSwitchTo(oldcontext);
-	}
-	return DatumGetHeapTupleHeader(InputFunctionCall(&converter->record_in,
-													 TextDatumGetCString(string),
-													 RECORDOID,
-													 converter->keydesc->tdtypmod));
-}
-
 static void
 PrepareColumn(KeyConverter *converter, int i, Oid relid,
 			  const ItemShape *shape, Oid argtype)
@@ -243,16 +236,15 @@ PrepareColumn(KeyConverter *converter, int i, Oid relid,
 		return;
 
 	argtype = column->argtype;
-	if (IsTextual(argtype))
-		column->method = CONVERT_TEXT;
-	else if (argtype == UNKNOWNOID)
-		column->method = CONVERT_CSTRING;	/* a bare literal in ROW() */
+	if (IsTextual(argtype) || argtype == UNKNOWNOID)
+	{
+		/* unknown is a bare literal in ROW() */
+		column->method = IsTextual(argtype) ? CONVERT_TEXT : CONVERT_CSTRING;
+		getTypeInputInfo(column->keytype, &function, &column->typioparam);
+	}
 	else if (find_coercion_pathway(column->keytype, argtype,
 								   COERCION_IMPLICIT, &function) == COERCION_PATH_FUNC)
-	{
 		column->method = CONVERT_CAST;
-		fmgr_info_cxt(function, &column->cast, converter->context);
-	}
 	else
 	{
 		Form_pg_attribute att =
@@ -266,6 +258,10 @@ PrepareColumn(KeyConverter *converter, int i, Oid relid,
 						format_type_be(argtype)),
 				 errhint("Give a value of that type, cast to text.")));
 	}
+	fmgr_info_cxt(function, &column->function, converter->context);
+	if (function >= FirstGenbkiObjectId || !TypeIsPlain(column->keytype) ||
+		(column->method == CONVERT_CAST && !TypeIsPlain(argtype)))
+		converter->is_plain = false;
 }
 
 bool
@@ -296,8 +292,37 @@ PrepareComparison(ColumnConverter *column, const ItemShape *shape, int i,
 	return true;
 }
 
+static bool
+ConvertRecord(const KeyConverter *converter, const ItemShape *shape,
+			  HeapTupleHeader record, Datum *key)
+{
+	HeapTupleData tuple;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	int			nkeys = shape->nkeys;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = record;
+	heap_deform_tuple(&tuple, converter->rowdesc, values, isnull);
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (isnull[i])
+			return false;
+	}
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (!ConvertColumn(&converter->columns[i], shape, i, values[i],
+						   &key[i]))
+			return false;
+	}
+	return true;
+}
+
 bool
-ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
+ConvertColumn(ColumnConverter *column, const ItemShape *shape, int i, Datum arg,
 			  Datum *value)
 {
 	switch (column->method)
@@ -316,25 +341,24 @@ ConvertColumn(ColumnConverter *column, ItemShape *shape, int i, Datum arg,
 			arg = CStringGetDatum(TextDatumGetCString(arg));
 			pg_fallthrough;
 		case CONVERT_CSTRING:
-			*value = InputFunctionCall(&shape->keys[i].inproc,
-									   DatumGetCString(arg),
-									   shape->keys[i].typioparam, -1);
+			*value = InputFunctionCall(&column->function, DatumGetCString(arg),
+									   column->typioparam, -1);
 			break;
 		case CONVERT_CAST:
 			/* casts with length or explicitness take more arguments */
-			if (column->cast.fn_nargs == 1)
-				*value = FunctionCall1(&column->cast, arg);
-			else if (column->cast.fn_nargs == 2)
-				*value = FunctionCall2(&column->cast, arg,
+			if (column->function.fn_nargs == 1)
+				*value = FunctionCall1(&column->function, arg);
+			else if (column->function.fn_nargs == 2)
+				*value = FunctionCall2(&column->function, arg,
 									   Int32GetDatum(-1));
 			else
-				*value = FunctionCall3(&column->cast, arg,
+				*value = FunctionCall3(&column->function, arg,
 									   Int32GetDatum(-1), BoolGetDatum(false));
 			break;
 	}
 	if (shape->keys[i].typlen == -1)
 		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
-	*value = CanonicalForm(column, shape, i, *value);
+	*value = CanonicalForm(column, shape->keys[i].collation, *value);
 	return true;
 }
 
@@ -409,20 +433,24 @@ ConvertInteger(ColumnConverter *column, Datum arg, Datum *value)
  * Give a value the form it has in rows where the column's declaration makes
  * that predictable: char(n) is padded, numeric(p,s) has s digits.  Only saves
  * a table read: a key in another form is answered right as well, but never
- * found in the cache.  The value returned is equal to the one given.
+ * found in the cache.  The value returned is equal to the one given: the key's
+ * operators are the type's own, as a primary key has the default ones.
  */
 static Datum
-CanonicalForm(const ColumnConverter *column, ItemShape *shape, int i,
-			  Datum value)
+CanonicalForm(const ColumnConverter *column, Oid collation, Datum value)
 {
 	Datum		form;
+	Datum		equal;
 
 	if (column->keytypmod < (int32) VARHDRSZ)
 		return value;
 	if (column->keytype == BPCHAROID)
+	{
 		form = DirectFunctionCall3(bpchar, value,
 								   Int32GetDatum(column->keytypmod),
 								   BoolGetDatum(true));
+		equal = DirectFunctionCall2Coll(bpchareq, collation, form, value);
+	}
 	else if (column->keytype == NUMERICOID)
 	{
 		int32		scale = ((column->keytypmod - VARHDRSZ) & 0x7ff);
@@ -431,10 +459,11 @@ CanonicalForm(const ColumnConverter *column, ItemShape *shape, int i,
 		form = DirectFunctionCall2(numeric_round, value, Int32GetDatum(scale));
 		if (scale < 0)
 			form = DirectFunctionCall2(numeric_round, form, Int32GetDatum(0));
+		equal = DirectFunctionCall2(numeric_eq, form, value);
 	}
 	else
 		return value;
-	return KeyEquals(shape, i, form, value) ? form : value;
+	return DatumGetBool(equal) ? form : value;
 }
 
 static void

@@ -15,7 +15,8 @@ typedef struct KeyConverter KeyConverter;
 
 /*
  * A converter of arguments of type "argtype" to keys of relations, allocated
- * in "context" for as long as the caller likes (a function's fn_extra).
+ * in "context" for as long as the caller likes (a function's fn_extra).  One
+ * that may call functions of the user's is better not kept longer than that.
  */
 extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
 
@@ -23,6 +24,9 @@ extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
  * Convert one argument, not NULL.  key[] is filled with values of the key
  * columns' types, in the current memory context.  False if the key cannot
  * exist: a column of it is NULL, or out of its type's range.
+ *
+ * May call functions of the user's, which may do anything; if so, the relation
+ * has been looked at again afterwards, as by RefreshItemRelation().
  *
  * Raises ERRCODE_DATATYPE_MISMATCH if the argument's type or number of
  * columns is not the key's, ERRCODE_OBJECT_IN_USE if what the conversion ran
@@ -51,7 +55,8 @@ typedef struct ColumnConverter
 	Oid			argtype;
 	Oid			keytype;		/* base type of the column */
 	int32		keytypmod;
-	FmgrInfo	cast;
+	FmgrInfo	function;		/* input function, or cast */
+	Oid			typioparam;		/* of the input function */
 } ColumnConverter;
 
 /*
@@ -62,7 +67,7 @@ extern bool PrepareComparison(ColumnConverter *column,
 							  const ItemShape *shape, int i, Oid argtype);
 
 /* Convert a value, not NULL; false if it is out of the column type's range. */
-extern bool ConvertColumn(ColumnConverter *column, ItemShape *shape, int i,
-						  Datum arg, Datum *value);
+extern bool ConvertColumn(ColumnConverter *column, const ItemShape *shape,
+						  int i, Datum arg, Datum *value);
 
 #endif							/* ITEMCACHE_KEYARG_H */

@@ -14,6 +14,10 @@
  * leaf, provided that both compare alike; where they do not (another
  * collation), the caller reads the root by a query.
  *
+ * The functions that hash or compare the key can be the user's (README, "User
+ * code while we hold state").  The relcache entry's own FmgrInfos of these are
+ * for one call at a time, and so not used then.
+ *
  * May call: relation, item.
  *
  *-------------------------------------------------------------------------
@@ -24,7 +28,9 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/tupconvert.h"
+#include "catalog/pg_type.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "table/partition.h"
@@ -49,15 +55,24 @@ static bool CollectPartitionKey(PartitionKey partkey, const ItemShape *shape,
 								const Datum *key, Datum *values);
 static int	SearchPartition(PartitionKey partkey, PartitionDesc partdesc,
 							Datum *values);
+static FmgrInfo *FunctionsToCall(PartitionKey partkey);
 static LeafMap *GetLeafMap(ItemRelation *root, ItemRelation *leaf);
 static void MakeLeafMap(LeafMap *map, const ItemShape *root,
 						const ItemShape *leaf);
 static bool KeysAgree(const ItemShape *root, const ItemShape *leaf);
 
+/*
+ * How often the way down is gone, at most.  Once for each level is what it
+ * takes, and once more for what comes between; but who rolls back a
+ * subtransaction each time that we call him makes us forget our locks each time.
+ */
+#define MAX_DESCENTS	64
+
 ItemRelation *
 FindLeaf(ItemRelation *root, const Datum *key, bool *by_query)
 {
 	ItemRelation *relation = root;
+	int			descents = 0;
 
 	*by_query = false;
 	while (relation->partitioned)
@@ -74,9 +89,10 @@ FindLeaf(ItemRelation *root, const Datum *key, bool *by_query)
 
 		was_locked = ItemRelationIsLocked(child);
 		relation = ItemRelationForRead(child, true);
-		if (!was_locked)
+		if (!was_locked && ++descents < MAX_DESCENTS)
 			relation = root;	/* look again, now that it cannot go away */
-		else if (relation == NULL || !GetLeafMap(root, relation)->keys_agree)
+		else if (!was_locked || relation == NULL ||
+				 !GetLeafMap(root, relation)->keys_agree)
 		{
 			*by_query = true;
 			return NULL;
@@ -142,6 +158,7 @@ static int
 SearchPartition(PartitionKey partkey, PartitionDesc partdesc, Datum *values)
 {
 	PartitionBoundInfo bounds = partdesc->boundinfo;
+	FmgrInfo   *functions = FunctionsToCall(partkey);
 	bool		isnull[PARTITION_MAX_KEYS] = {false};
 	bool		equal = false;
 	int			index = -1;
@@ -154,20 +171,19 @@ SearchPartition(PartitionKey partkey, PartitionDesc partdesc, Datum *values)
 				uint64		hash;
 
 				hash = compute_partition_hash_value(partkey->partnatts,
-													partkey->partsupfunc,
+													functions,
 													partkey->partcollation,
 													values, isnull);
 				return bounds->indexes[hash % bounds->nindexes];
 			}
 		case PARTITION_STRATEGY_LIST:
-			offset = partition_list_bsearch(partkey->partsupfunc,
-											partkey->partcollation,
+			offset = partition_list_bsearch(functions, partkey->partcollation,
 											bounds, values[0], &equal);
 			if (offset >= 0 && equal)
 				index = bounds->indexes[offset];
 			break;
 		case PARTITION_STRATEGY_RANGE:
-			offset = partition_range_datum_bsearch(partkey->partsupfunc,
+			offset = partition_range_datum_bsearch(functions,
 												   partkey->partcollation,
 												   bounds, partkey->partnatts,
 												   values, &equal);
@@ -178,6 +194,33 @@ SearchPartition(PartitionKey partkey, PartitionDesc partdesc, Datum *values)
 				 (int) partkey->strategy);
 	}
 	return index >= 0 ? index : bounds->default_index;
+}
+
+/*
+ * The functions that search, looked up by ourselves if they may call anything.
+ * The server's own call nothing but for types that are made of others.
+ */
+static FmgrInfo *
+FunctionsToCall(PartitionKey partkey)
+{
+	FmgrInfo   *functions;
+	bool		is_plain = true;
+
+	for (int i = 0; i < partkey->partnatts; i++)
+	{
+		Oid			type = partkey->partopcintype[i];
+
+		if (partkey->partsupfunc[i].fn_oid >= FirstGenbkiObjectId ||
+			IsPolymorphicType(type) || type == RECORDOID)
+			is_plain = false;
+	}
+	if (is_plain)
+		return partkey->partsupfunc;
+
+	functions = palloc(partkey->partnatts * sizeof(FmgrInfo));
+	for (int i = 0; i < partkey->partnatts; i++)
+		fmgr_info(partkey->partsupfunc[i].fn_oid, &functions[i]);
+	return functions;
 }
 
 static LeafMap *

@@ -57,6 +57,7 @@ static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
 static List *RetiredPlans = NIL;	/* the same */
 
+static void RefuseMissing(Oid relid);
 static void LockForRead(Oid relid);
 static void Describe(ItemRelation *relation, Relation rel);
 static void InstallShape(ItemRelation *relation, ItemShape *shape);
@@ -221,14 +222,20 @@ RefreshItemRelation(ItemRelation *relation, bool missing_ok)
 			relation->locked = 0;
 			if (missing_ok)
 				return false;
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation with OID %u does not exist", relid)));
+			RefuseMissing(relid);
 		}
 		Describe(relation, rel);
 		relation_close(rel, NoLock);
 	}
 	return true;
+}
+
+static void
+RefuseMissing(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("relation with OID %u does not exist", relid)));
 }
 
 void
@@ -238,8 +245,9 @@ RequireShape(ItemRelation *relation, const ItemShape *shape)
 	if (relation->shape != shape && !ShapesAlike(relation->shape, shape))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("table \"%s\" was altered while a key of it was converted",
-						get_rel_name(relation->relid))));
+				 errmsg("table \"%s\" was altered during the call",
+						get_rel_name(relation->relid)),
+				 errdetail("A function that the call itself ran, of a cast or an operator for example, has altered it.")));
 }
 
 /* As LockRelationOid() does, but for the messages, which the caller accepts. */
@@ -334,6 +342,17 @@ NewItemRelationEpoch(ItemRelation *relation)
 		return EPOCH_NONE;
 	OwnerSetFile(relation->owner, relation->key, relation->file);
 	return OwnerEpoch(relation->owner, relation->key);
+}
+
+char *
+QualifiedRelationName(Oid relid)
+{
+	char	   *relname = get_rel_name(relid);
+
+	if (relname == NULL)
+		RefuseMissing(relid);
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  relname);
 }
 
 bool

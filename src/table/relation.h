@@ -103,8 +103,18 @@ extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
  * Look at the relation again: its columns and key must be those of "shape",
  * which it had before something was run that may have altered it.  Raises
  * ERRCODE_OBJECT_IN_USE if they are not.
+ *
+ * The other does so only if there is a reason to; it is for who holds values
+ * that were made for "shape", keys for example, before they are used.
  */
 extern void RequireShape(ItemRelation *relation, const ItemShape *shape);
+
+static inline void
+KeepToShape(ItemRelation *relation, const ItemShape *shape)
+{
+	if (!relation->valid || relation->shape != shape)
+		RequireShape(relation, shape);
+}
 
 /* Has ItemRelationForRead() locked the relation in this transaction? */
 extern bool ItemRelationIsLocked(Oid relid);
@@ -160,6 +170,12 @@ ItemRelationEpoch(ItemRelation *relation)
 		epoch = OwnerEpoch(relation->owner, relation->key);
 	return epoch != EPOCH_NONE ? epoch : NewItemRelationEpoch(relation);
 }
+
+/*
+ * The relation's name for the text of a statement, palloc'd.  Raises
+ * ERRCODE_UNDEFINED_TABLE if it is gone.
+ */
+extern char *QualifiedRelationName(Oid relid);
 
 /* Does this transaction hold "mode" or a stronger lock on the relation? */
 extern bool RelationLockHeld(Oid relid, LOCKMODE mode);

@@ -14,9 +14,11 @@
 
 #include "access/nbtree.h"
 #include "access/stratnum.h"
+#include "access/transam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
 #include "table/shape.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -128,8 +130,6 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
 	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, key->attnos[i] - 1);
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
-	Oid			cmpproc = InvalidOid;
-	Oid			inproc;
 
 	column->attno = key->attnos[i];
 	column->typid = att->atttypid;
@@ -154,17 +154,16 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
 										   opclass->opcintype,
 										   opclass->opcintype,
 										   BTLessStrategyNumber);
-		cmpproc = get_opfamily_proc(opclass->opcfamily, opclass->opcintype,
-									opclass->opcintype, BTORDER_PROC);
+		column->cmpproc = get_opfamily_proc(opclass->opcfamily,
+											opclass->opcintype,
+											opclass->opcintype,
+											BTORDER_PROC);
 	}
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(column->eqop) || !OidIsValid(column->ltop) ||
-		!OidIsValid(cmpproc))
+		!OidIsValid(column->cmpproc))
 		return false;
-	fmgr_info_cxt(get_opcode(column->eqop), &column->eqproc, shape->context);
-	fmgr_info_cxt(cmpproc, &column->cmpproc, shape->context);
-	getTypeInputInfo(column->basetypid, &inproc, &column->typioparam);
-	fmgr_info_cxt(inproc, &column->inproc, shape->context);
+	column->eqproc = get_opcode(column->eqop);
 	return true;
 }
 
@@ -202,8 +201,30 @@ ShapesAlike(const ItemShape *a, const ItemShape *b)
 		Form_pg_attribute x = TupleDescAttr(a->tupdesc, i);
 		Form_pg_attribute y = TupleDescAttr(b->tupdesc, i);
 
-		if (x->attisdropped != y->attisdropped || x->atttypid != y->atttypid)
+		if (x->attisdropped != y->attisdropped || x->atttypid != y->atttypid ||
+			x->attgenerated != y->attgenerated ||
+			x->attidentity != y->attidentity)
 			return false;
 	}
 	return true;
+}
+
+bool
+TypeIsPlain(Oid type)
+{
+	Oid			element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = element;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_BASE:
+		case TYPTYPE_RANGE:
+		case TYPTYPE_MULTIRANGE:
+			return type < FirstGenbkiObjectId;
+		case TYPTYPE_ENUM:
+			return true;
+		default:
+			return false;
+	}
 }

@@ -25,10 +25,8 @@ typedef struct KeyColumn
 	Oid			opfamily;		/* the index's, and its operators */
 	Oid			eqop;
 	Oid			ltop;
-	FmgrInfo	eqproc;
-	FmgrInfo	cmpproc;
-	Oid			typioparam;		/* of the base type's input function */
-	FmgrInfo	inproc;
+	Oid			eqproc;			/* functions, to be looked up for each use */
+	Oid			cmpproc;
 } KeyColumn;
 
 /*
@@ -88,7 +86,16 @@ extern ItemShape *MakeShape(Relation rel, IndexKey *key);
 /* Are two shapes the same in everything that a shape is used for? */
 extern bool ShapesEqual(const ItemShape *a, const ItemShape *b);
 
-/* Have rows of "a" and "b" the same columns and the same key? */
+/*
+ * Have rows of "a" and "b" the same columns, written in the same way, and the
+ * same key?
+ */
 extern bool ShapesAlike(const ItemShape *a, const ItemShape *b);
+
+/*
+ * Is a type, not a domain, such that its functions (for input, comparison) call
+ * none of the user's?  So are the server's own types, arrays of them, and enums.
+ */
+extern bool TypeIsPlain(Oid type);
 
 #endif							/* ITEMCACHE_SHAPE_H */

@@ -126,6 +126,7 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = GetCallSite(fcinfo, true, false);
 	ItemRelation *relation;
+	const ItemShape *shape;
 	ArrayType  *items;
 	HeapTupleHeader *sorted;
 	int			nsorted;
@@ -143,7 +144,9 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 				 errmsg("items to put must not be null")));
 	/* of each item: the caller's, the array's, and the new version */
 	KeepMemory(8 * VARSIZE(items));
+	shape = relation->shape;
 	sorted = SortItems(relation, items, &nsorted);
+	KeepToShape(relation, shape);
 	do
 	{
 		bool		new_identity = i < nsorted && WantsIdentity(relation, sorted[i]);
@@ -370,6 +373,9 @@ ComparePutItems(const PutItem *x, const PutItem *y, PutOrder *order)
  * would let them pass if the first of the two changes nothing, and which is the
  * first is not defined.  Keys with a NULL, and those that the row will have
  * computed, come last, as they were given, and are no duplicates to us.
+ *
+ * The functions that compare may be the user's: the caller has to look at the
+ * relation again.
  */
 static HeapTupleHeader *
 SortItems(const ItemRelation *relation, ArrayType *items, int *nitems)

@@ -78,15 +78,16 @@ typedef struct ParamColumns
 	AttrNumber	attnos[MaxHeapAttributeNumber];
 } ParamColumns;
 
-static void MakePutStatement(const ItemRelation *relation, WriteKind kind,
+static void MakePutStatement(const ItemRelation *relation,
+							 const ItemShape *shape, WriteKind kind,
 							 WritePlan *plan, const CachedPlan *cplan);
 static List *IndexesLikeKey(const ItemShape *shape, List *indexes);
 static bool IndexIsLikeKey(const ItemShape *shape, Oid indexid);
 static bool ComparesLike(const KeyColumn *key, Oid opclass, Oid collation);
-static Plan *MakeRowsPlan(const ItemRelation *relation, WriteKind kind,
-						  Index rti, const Plan *plan);
+static Plan *MakeRowsPlan(const ItemRelation *relation, const ItemShape *shape,
+						  WriteKind kind, Index rti, const Plan *plan);
 static Node *ParamsToColumns(Node *node, void *context);
-static void SetCondition(const ItemRelation *relation, EState *estate);
+static void SetCondition(const ItemShape *shape, EState *estate);
 static Datum RowIsChanged(ExprState *state, ExprContext *econtext,
 						  bool *isnull);
 static void AddErrorContext(void *arg);
@@ -152,6 +153,7 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 {
 	WriteKind	kind = new_identity ? WRITE_PUT_NEW_IDENTITY : WRITE_PUT;
 	WritePlan  *plan = GetWritePlan(relation, kind);
+	const ItemShape *shape = relation->shape;
 	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan->saved));
 	ErrorContextCallback errcallback;
 	CachedPlan *cplan;
@@ -164,9 +166,11 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 	errcallback.previous = error_context_stack;
 	error_context_stack = &errcallback;
 
+	/* to make a plan may call functions of the user's, before the table is open */
 	cplan = GetCachedPlan(source, NULL, CurrentResourceOwner, NULL);
+	KeepToShape(relation, shape);
 	if (plan->generation != cplan->generation)
-		MakePutStatement(relation, kind, plan, cplan);
+		MakePutStatement(relation, shape, kind, plan, cplan);
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -175,7 +179,7 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 								None_Receiver, NULL, NULL, 0);
 	ExecutorStart(queryDesc, 0);
 	if (!relation->partitioned)
-		SetCondition(relation, queryDesc->estate);
+		SetCondition(shape, queryDesc->estate);
 	rows = (RowSource *) outerPlanState(queryDesc->planstate);
 	rows->items = items;
 	rows->nitems = nitems;
@@ -197,8 +201,8 @@ ExecutePut(ItemRelation *relation, const HeapTupleHeader *items, int nitems,
 
 /* What is executed of a plan: see the head of this file. */
 static void
-MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
-				 const CachedPlan *cplan)
+MakePutStatement(const ItemRelation *relation, const ItemShape *shape,
+				 WriteKind kind, WritePlan *plan, const CachedPlan *cplan)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(cplan->context);
 	PlannedStmt *stmt = palloc(sizeof(PlannedStmt));
@@ -215,11 +219,11 @@ MakePutStatement(const ItemRelation *relation, WriteKind kind, WritePlan *plan,
 
 	stmt->planTree = &modify->plan;
 	if (list_length(modify->arbiterIndexes) > 1)
-		modify->arbiterIndexes = IndexesLikeKey(relation->shape,
-												modify->arbiterIndexes);
+		modify->arbiterIndexes = IndexesLikeKey(shape, modify->arbiterIndexes);
 	if (!relation->partitioned)
 		modify->onConflictWhere = NULL;
-	outerPlan(modify) = MakeRowsPlan(relation, kind, rti, outerPlan(modify));
+	outerPlan(modify) = MakeRowsPlan(relation, shape, kind, rti,
+									 outerPlan(modify));
 	MemoryContextSwitchTo(oldcontext);
 
 	plan->stmt = stmt;
@@ -301,10 +305,9 @@ ComparesLike(const KeyColumn *key, Oid opclass, Oid collation)
  * scans the relation, so that there is no row type to be made.
  */
 static Plan *
-MakeRowsPlan(const ItemRelation *relation, WriteKind kind, Index rti,
-			 const Plan *plan)
+MakeRowsPlan(const ItemRelation *relation, const ItemShape *shape,
+			 WriteKind kind, Index rti, const Plan *plan)
 {
-	const ItemShape *shape = relation->shape;
 	CustomScan *source = makeNode(CustomScan);
 	ParamColumns columns;
 
@@ -349,7 +352,7 @@ ParamsToColumns(Node *node, void *context)
 
 /* The condition of the UPDATE: see the head of this file. */
 static void
-SetCondition(const ItemRelation *relation, EState *estate)
+SetCondition(const ItemShape *shape, EState *estate)
 {
 	ResultRelInfo *rri = linitial(estate->es_opened_result_relations);
 	MemoryContext oldcontext;
@@ -362,7 +365,7 @@ SetCondition(const ItemRelation *relation, EState *estate)
 	state = makeNode(ExprState);
 	state->flags = EEO_FLAG_IS_QUAL;
 	state->evalfunc = RowIsChanged;
-	state->evalfunc_private = relation->shape;
+	state->evalfunc_private = (void *) shape;
 	rri->ri_onConflict->oc_WhereClause = state;
 	MemoryContextSwitchTo(oldcontext);
 }

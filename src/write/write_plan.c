@@ -62,7 +62,6 @@ static void AppendOnConflict(StringInfo sql, const ItemRelation *relation);
 static char *DeparseDelete(const ItemRelation *relation, Oid *argtypes,
 						   int *nargs);
 static void AppendKeys(StringInfo sql, const ItemRelation *relation);
-static char *TargetName(const ItemRelation *relation);
 static const char *ColumnName(const ItemRelation *relation, int i);
 static bool ColumnIsKey(const ItemShape *shape, int i);
 
@@ -128,6 +127,8 @@ GetWritePlans(ItemRelation *relation)
 
 	relname = get_rel_name(relation->relid);
 	nspname = get_namespace_name(get_rel_namespace(relation->relid));
+	if (relname == NULL || nspname == NULL)
+		elog(ERROR, "cache lookup failed for relation %u", relation->relid);
 	if (plans == NULL || plans->shape_id != relation->shape->id ||
 		strcmp(NameStr(plans->relname), relname) != 0 ||
 		strcmp(NameStr(plans->nspname), nspname) != 0)
@@ -230,7 +231,7 @@ AppendInsert(StringInfo sql, const ItemRelation *relation, WriteKind kind)
 		appendStringInfo(&values, "%s$%d", separator, n);
 	}
 
-	appendStringInfo(sql, "INSERT INTO %s AS item ", TargetName(relation));
+	appendStringInfo(sql, "INSERT INTO %s AS item ", QualifiedRelationName(relation->relid));
 	if (n > 0)
 		appendStringInfo(sql, "(%s) ", columns.data);
 	if (shape->identity >= 0 && !new_identity)
@@ -284,7 +285,7 @@ DeparseDelete(const ItemRelation *relation, Oid *argtypes, int *nargs)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "DELETE FROM %s%s item WHERE ",
 					 relation->partitioned ? "" : "ONLY ",
-					 TargetName(relation));
+					 QualifiedRelationName(relation->relid));
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *column = &shape->keys[i];
@@ -310,13 +311,6 @@ AppendKeys(StringInfo sql, const ItemRelation *relation)
 	for (int i = 0; i < shape->nkeys; i++)
 		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "",
 						 ColumnName(relation, shape->keys[i].attno - 1));
-}
-
-static char *
-TargetName(const ItemRelation *relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation->relid)),
-									  get_rel_name(relation->relid));
 }
 
 static const char *
