@@ -45,7 +45,7 @@ OBJS = \
 	src/functions/views.o
 
 EXTENSION = itemcache
-DATA = itemcache--1.0.sql
+DATA = itemcache--1.0.sql itemcache--1.0--1.1.sql
 PGFILEDESC = "itemcache - exact shared-memory cache of rows looked up by key"
 
 PG_CPPFLAGS = -I$(srcdir)/src

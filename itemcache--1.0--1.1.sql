@@ -1,0 +1,140 @@
+/* itemcache--1.0--1.1.sql */
+
+-- complain if script is sourced in psql, rather than via ALTER EXTENSION
+\echo Use "ALTER EXTENSION itemcache UPDATE TO '1.1'" to load this file. \quit
+
+-- What itemcache--1.0.sql says about names goes for this script as well.
+
+--
+-- Which tables to attach
+--
+
+CREATE VIEW itemcache.candidates AS
+WITH leaves AS (
+	-- plain tables, and what they are part of
+	SELECT c.oid, COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid) AS root,
+		   GREATEST(c.reltuples, 0)::pg_catalog.int8 AS row_count,
+		   (c.relpages OPERATOR(pg_catalog.+) COALESCE(t.relpages, 0))::pg_catalog.int8
+		   OPERATOR(pg_catalog.*) pg_catalog.current_setting('block_size')::pg_catalog.int8 AS bytes,
+		   pg_catalog.pg_stat_get_tuples_inserted(c.oid) AS inserted,
+		   pg_catalog.pg_stat_get_tuples_updated(c.oid)
+		   OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_tuples_deleted(c.oid) AS changed
+	FROM pg_catalog.pg_class c
+		 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+		 LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) c.reltoastrelid
+	WHERE c.relkind OPERATOR(pg_catalog.=) 'r'
+		  AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
+		  AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+		  AND n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'
+		  AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
+), indexes AS (
+	-- by which single rows may be found, and how often something was
+	SELECT l.root, COALESCE(pg_catalog.pg_partition_root(i.indexrelid)::pg_catalog.oid, i.indexrelid) AS index,
+		   i.indisprimary,
+		   pg_catalog.pg_stat_get_numscans(i.indexrelid) AS scans,
+		   pg_catalog.pg_stat_get_tuples_returned(i.indexrelid) AS tuples
+	FROM leaves l
+		 JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) l.oid
+		 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+		 JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) c.relam
+	WHERE i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate
+		  AND NOT i.indisexclusion AND a.amname OPERATOR(pg_catalog.=) 'btree'
+), keys AS (
+	SELECT k.root, k.index, k.indisprimary, k.scans,
+		   k.tuples OPERATOR(pg_catalog.>) (2 OPERATOR(pg_catalog.*) k.scans) AS is_range,
+		   (SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(k.index, n::pg_catalog.int4, true), ', ' ORDER BY n)
+			FROM pg_catalog.generate_series(1, (SELECT i.indnkeyatts FROM pg_catalog.pg_index i
+												WHERE i.indexrelid OPERATOR(pg_catalog.=) k.index)) n) AS columns
+	FROM (SELECT i.root, i.index, i.indisprimary,
+				 pg_catalog.sum(i.scans)::pg_catalog.int8 AS scans,
+				 pg_catalog.sum(i.tuples)::pg_catalog.int8 AS tuples
+		  FROM indexes i GROUP BY i.root, i.index, i.indisprimary) k
+), keys_of AS (
+	SELECT k.root, pg_catalog.bool_or(k.indisprimary) AS has_primary_key,
+		   COALESCE(pg_catalog.sum(k.scans) FILTER (WHERE NOT k.is_range), 0)::pg_catalog.int8 AS scans,
+		   COALESCE(pg_catalog.sum(k.scans) FILTER (WHERE k.is_range), 0)::pg_catalog.int8 AS range_scans,
+		   pg_catalog.string_agg(k.columns, '; ' ORDER BY k.scans DESC)
+		   FILTER (WHERE NOT k.is_range AND (k.scans OPERATOR(pg_catalog.>) 0)) AS columns
+	FROM keys k GROUP BY k.root
+), tables AS (
+	SELECT l.root,
+		   pg_catalog.sum(l.row_count)::pg_catalog.int8 AS row_count,
+		   pg_catalog.sum(l.bytes)::pg_catalog.int8 AS bytes,
+		   pg_catalog.sum(l.inserted)::pg_catalog.int8 AS inserted,
+		   pg_catalog.sum(l.changed)::pg_catalog.int8 AS changed
+	FROM leaves l GROUP BY l.root
+), facts AS (
+	SELECT t.root::pg_catalog.regclass AS relid, a.relid IS NOT NULL AS attached, a.state, a.served,
+		   k.has_primary_key, k.columns, k.range_scans, a.hit_ratio, t.row_count,
+		   -- an UPDATE or DELETE by key looks its row up in the index, too
+		   GREATEST(COALESCE(k.scans, 0) OPERATOR(pg_catalog.-) t.changed, 0)
+		   OPERATOR(pg_catalog.+) COALESCE(a.hits, 0) AS lookups,
+		   t.inserted OPERATOR(pg_catalog.+) t.changed AS writes,
+		   CASE WHEN t.row_count OPERATOR(pg_catalog.>) 0
+				THEN (t.bytes OPERATOR(pg_catalog./) t.row_count)::pg_catalog.int8 END AS bytes_per_row
+	FROM tables t
+		 LEFT JOIN keys_of k ON k.root OPERATOR(pg_catalog.=) t.root
+		 LEFT JOIN itemcache.tables a ON a.relid OPERATOR(pg_catalog.=) t.root
+), words AS (
+	SELECT f.*,
+		   f.row_count OPERATOR(pg_catalog.*) (f.bytes_per_row OPERATOR(pg_catalog.+) 48) AS memory,
+		   CASE WHEN (f.lookups OPERATOR(pg_catalog.+) f.writes) OPERATOR(pg_catalog.>) 0
+				THEN pg_catalog.round(f.writes::pg_catalog.numeric OPERATOR(pg_catalog./)
+									  (f.lookups OPERATOR(pg_catalog.+) f.writes), 4) END AS write_share,
+		   CASE WHEN f.lookups OPERATOR(pg_catalog.>=) 1000000
+				THEN pg_catalog.concat(pg_catalog.round(f.lookups OPERATOR(pg_catalog./) 1000000.0, 1), ' M')
+				WHEN f.lookups OPERATOR(pg_catalog.>=) 10000
+				THEN pg_catalog.concat(f.lookups OPERATOR(pg_catalog./) 1000, ' k')
+				ELSE f.lookups::pg_catalog.text END AS lookups_in_words,
+		   CASE WHEN (f.row_count OPERATOR(pg_catalog.*) (f.bytes_per_row OPERATOR(pg_catalog.+) 48))
+				OPERATOR(pg_catalog.>) pg_catalog.pg_size_bytes(pg_catalog.current_setting('itemcache.memory', true))
+				THEN pg_catalog.concat(', more than itemcache.memory (',
+									   pg_catalog.current_setting('itemcache.memory', true),
+									   '): its hot part is kept') END AS too_large
+	FROM facts f
+), advised AS (
+	SELECT w.*,
+		   CASE
+		   WHEN w.attached AND w.served IS NOT TRUE
+		   THEN pg_catalog.concat('attached, but lookups read the table: ', w.state)
+		   WHEN w.attached AND w.lookups OPERATOR(pg_catalog.<) 1000
+		   THEN 'attached: too few lookups yet to tell whether it pays'
+		   WHEN w.attached AND w.write_share OPERATOR(pg_catalog.>) 0.5
+		   THEN 'attached, hardly pays: written more often than looked up'
+		   WHEN w.attached AND COALESCE(w.hit_ratio, 0) OPERATOR(pg_catalog.<) 0.5
+		   THEN pg_catalog.concat('attached, hardly pays: ', pg_catalog.round(COALESCE(w.hit_ratio, 0) OPERATOR(pg_catalog.*) 100),
+								  ' % of its lookups are hits', w.too_large)
+		   WHEN w.attached
+		   THEN pg_catalog.concat('attached, pays: ', pg_catalog.round(w.hit_ratio OPERATOR(pg_catalog.*) 100), ' % of its lookups are hits, ',
+								  pg_catalog.round(w.write_share OPERATOR(pg_catalog.*) 100), ' % writes')
+		   WHEN w.has_primary_key IS NOT TRUE
+		   THEN 'leave: no primary key that can be looked up by'
+		   WHEN w.lookups OPERATOR(pg_catalog.<) 1000 AND w.range_scans OPERATOR(pg_catalog.>=) 1000
+		   THEN 'leave: looked up by ranges'
+		   WHEN w.lookups OPERATOR(pg_catalog.<) 1000
+		   THEN 'leave: hardly looked up by key'
+		   WHEN w.write_share OPERATOR(pg_catalog.>) 0.5
+		   THEN 'leave: written more often than looked up'
+		   ELSE pg_catalog.concat('attach: ', w.lookups_in_words, ' lookups by ', w.columns, ', ',
+								  pg_catalog.round(w.write_share OPERATOR(pg_catalog.*) 100), ' % writes, ',
+								  pg_catalog.pg_size_pretty(w.memory), w.too_large)
+		   END AS advice
+	FROM words w
+)
+SELECT a.relid, a.advice, a.attached, a.columns AS looked_up_by, a.lookups, a.range_scans, a.write_share,
+	   a.row_count AS rows, a.bytes_per_row, a.memory, a.hit_ratio
+FROM advised a
+ORDER BY pg_catalog.left(a.advice, 6) OPERATOR(pg_catalog.=) 'leave:', a.lookups DESC, a.relid::pg_catalog.text;
+COMMENT ON VIEW itemcache.candidates IS 'every table of this database, with what the statistics say about attaching it, the most looked up first';
+COMMENT ON COLUMN itemcache.candidates.relid IS 'the table; a partitioned one with all its partitions';
+COMMENT ON COLUMN itemcache.candidates.advice IS '"attach: ..." or "leave: ..." with the reason; of an attached table whether it pays';
+COMMENT ON COLUMN itemcache.candidates.attached IS 'whether it is attached';
+COMMENT ON COLUMN itemcache.candidates.looked_up_by IS 'keys by which single rows were looked up, the most used first';
+COMMENT ON COLUMN itemcache.candidates.lookups IS 'lookups of single rows by unique indexes since the statistics were reset (less those of UPDATE and DELETE), and hits';
+COMMENT ON COLUMN itemcache.candidates.range_scans IS 'scans of unique indexes by which several rows were looked up: nothing that a cache of single rows helps with';
+COMMENT ON COLUMN itemcache.candidates.write_share IS 'rows inserted, updated and deleted, among these and the lookups';
+COMMENT ON COLUMN itemcache.candidates.rows IS 'rows, as estimated by ANALYZE';
+COMMENT ON COLUMN itemcache.candidates.bytes_per_row IS 'bytes a row takes in the table and its TOAST table';
+COMMENT ON COLUMN itemcache.candidates.memory IS 'bytes of itemcache.memory to have all of it cached';
+COMMENT ON COLUMN itemcache.candidates.hit_ratio IS 'of an attached table: as in itemcache.tables';
+GRANT SELECT ON itemcache.candidates TO PUBLIC;
