@@ -256,6 +256,28 @@ install_optional()
 	done
 }
 
+# How far apt is, of the lines of its status descriptor: on a terminal one line
+# that changes, elsewhere a line now and then.
+show_progress()
+{
+	local kind package percent what shown=-10 line=
+
+	while IFS=: read -r kind package percent what; do
+		case $kind in
+			dlstatus) line="downloading ${percent%.*} %" ;;
+			pmstatus) line="installing ${percent%.*} %: $what" ;;
+			*) continue ;;
+		esac
+		if [ -t 1 ]; then
+			printf '\r    %-70.70s' "$line"
+		elif [ $((SECONDS - shown)) -ge 10 ]; then
+			shown=$SECONDS
+			say "   $line"
+		fi
+	done
+	[ ! -t 1 ] || printf '\r%-74s\r' ''
+}
+
 # What apt says is shown only when it fails.  Of what is installed no server
 # is started, and none that runs is stopped or restarted.
 install_packages()
@@ -266,12 +288,17 @@ install_packages()
 		POLICY=/usr/sbin/policy-rc.d
 		printf '#!/bin/sh\nexit 101\n' >$POLICY && chmod 755 $POLICY
 	fi
-	output=$(apt apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
-		install --no-install-recommends "$@" 2>&1)
-	status=$?
+	output=$(mktemp) || die "no temporary file"
+	{
+		apt apt-get -q -y -o APT::Status-Fd=3 -o DPkg::Lock::Timeout=300 \
+			-o Dpkg::Options::=--force-confold \
+			install --no-install-recommends "$@" 3>&1 >"$output" 2>&1
+	} | show_progress
+	status=${PIPESTATUS[0]}
 	[ -z "$POLICY" ] || rm -f "$POLICY"
 	POLICY=
-	[ $status -eq 0 ] || printf '%s\n' "$output" | tail -n 40 >&2
+	[ $status -eq 0 ] || tail -n 40 "$output" >&2
+	rm -f "$output"
 	return $status
 }
 
