@@ -12,18 +12,12 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use ConcurrencyProof;
 use ItemCacheTest;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || 60;
-my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+my ($seconds, $seed) = proof_parameters(60);
 my $keys = 3000;
-
-srand($seed);
-note "seed $seed, $seconds seconds";
 
 my $node = new_server('concurrency', memory => '1MB', conf => <<'CONF');
 deadlock_timeout = 50ms
@@ -44,15 +38,7 @@ $node->safe_psql(
 	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text, c text) WITH (fillfactor = 70);
 	INSERT INTO p SELECT i, i, repeat(chr(65 + i % 26), 100 + i % 200), NULL FROM generate_series(1, $keys) i;
 
-	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
-	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
-	ALTER TABLE q_0 DROP COLUMN junk;
-	ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (@{[$keys / 3]});
-	CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (@{[$keys / 3]}) TO (MAXVALUE) PARTITION BY HASH (id);
-	CREATE TABLE q_1_0 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-	CREATE TABLE q_1_1 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-	INSERT INTO q SELECT i, i, repeat('q', 50 + i % 100) FROM generate_series(1, $keys) i;
-
+	@{[partitioned_table($keys)]}
 	CREATE TABLE r (t text, id int, n numeric, wide text, PRIMARY KEY (t, id));
 	ALTER TABLE r ALTER wide SET STORAGE EXTERNAL;
 	INSERT INTO r SELECT 'tenant ' || i % 7, i, i, CASE WHEN i % 50 = 0 THEN repeat('w', 3000) END FROM generate_series(1, $keys) i;
@@ -77,20 +63,7 @@ $node->safe_psql(
 	END \$\$;
 	CREATE TRIGGER again AFTER UPDATE ON p FOR EACH ROW WHEN (NEW.a % 11 = 0) EXECUTE FUNCTION again();
 
-	-- where a reader goes when it has seen a difference
-	CREATE FUNCTION differs(what text, k text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
-	BEGIN
-		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, key %, snapshot %, %: cached %, stored %', what, k,
-			pg_current_snapshot(), current_setting('transaction_isolation'), cached, stored;
-	END \$\$;
-	-- writes that may lose a race to another session
-	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
-	BEGIN
-		EXECUTE statement;
-	EXCEPTION WHEN unique_violation OR check_violation OR foreign_key_violation THEN
-		NULL;
-	END \$\$;
-	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), 6))::int';
+	@{[proof_functions(6)]}
 });
 
 #
@@ -255,11 +228,7 @@ my $copy = $node->basedir . '/copy';
 append_to_file($copy, join '', map { "$_\t7\n" } grep { $_ > 1000 && $_ % 3 == 0 } 1 .. $keys);
 append_to_file("$copy.r", join '', map { 'tenant ' . $_ % 7 . "\t$_\t7\n" } 1 .. $keys);
 
-# ATTACH PARTITION (and DETACH CONCURRENTLY, which specs/ has) lets readers go
-# on.  A statement that was planned before it does not see the partition, while
-# a query that a function runs within that statement does, and so does get().
-# That is not what we are after: have readers wait.
-my $attach_q_0 = 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT';
+my $attach_q_0 = attach_partition();
 my @ddl = (
 	[ 4, 'ALTER TABLE p ADD d%d int DEFAULT %d' ],
 	[ 4, 'ALTER TABLE q ADD d%d text DEFAULT $$%d$$' ],
@@ -318,58 +287,57 @@ my @refill = (
 	'INSERT INTO r SELECT $$tenant $$ || i % 7, i, 0 FROM generate_series(1, 3000) i ON CONFLICT DO NOTHING');
 my @bag = map { ($_->[1]) x $_->[0] } @ddl;
 
-# What a statement that lost a race may say.
-my $tolerated = join '|', 'deadlock detected', 'lock timeout', 'could not serialize',
-  'does not exist', 'already exists', 'is not a partition', 'is already a partition',
-  'is being used by', 'duplicate key', 'current transaction is aborted', 'no partition of relation',
-  'pending detach', 'no active transaction', 'concurrent', 'violates', 'not attached',
-  'not partitioned', 'partition .* overlap', 'must be detached|already pending';
-
-my $session = $node->background_psql('postgres', on_error_stop => 0);
-$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
-my $end = time() + $seconds - 1;
-my $ran = 0;
-my $failed = 0;
-my $strange = '';
-while (time() < $end)
+# A statement, %d being its number.
+sub next_ddl
 {
+	my ($number) = @_;
 	my $sql = $bag[ int(rand(@bag)) ];
 
-	$ran++;
 	$sql =~ s/%%/\x01/g;
-	$sql =~ s/%d/$ran/g;
+	$sql =~ s/%d/$number/g;
 	$sql =~ s/\x01/%/g;
 	if ($sql =~ /^DROP COLUMN (\w)/)
 	{
 		my $table = $1;
 		my $column = $node->safe_psql('postgres',
 			"SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attname ~ '^[de][0-9]' AND NOT attisdropped ORDER BY random() LIMIT 1");
-		next if $column eq '';
-		$sql = "ALTER TABLE $table DROP $column";
-	}
-	# One statement a time: the message of each, and no implicit transaction.
-	my (undef, $err) = try_query($session, $sql);
-	if ($err ne '')
-	{
-		$failed++;
-		$strange .= "$sql: $err\n" if grep { !/$tolerated/o } ($err =~ /ERROR:\s+(.*)/g);
-		my ($left) = try_query($session, q{SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'ddl'});
-		try_query($session, 'ROLLBACK');
-		try_query($session, q{ROLLBACK PREPARED 'ddl'}) if $left =~ /1/;
-	}
 
-	# What an interrupted statement left: the table must be served again.
-	if ($err ne '' || $ran % 20 == 0)
-	{
-		try_query($session, "$attach_q_0; ROLLBACK") if $err ne '';
-		try_query($session, "SELECT itemcache.attach('$_')") foreach ('p', 'q');
+		return $column eq '' ? undef : "ALTER TABLE $table DROP $column";
 	}
-	# Keys that are not there cannot be hit: fill up what was emptied.
-	try_query($session, $_) foreach grep { $sql =~ /TRUNCATE/ || $ran % 10 == 0 } @refill;
-	last unless proof_goes_on($proof);
-	usleep(250_000);
+	return $sql;
 }
-$session->quit;
+
+# What an interrupted statement left: the table must be served again.  And keys
+# that are not there cannot be hit: fill up what was emptied.
+my $turn = 0;
+sub repair
+{
+	my ($execute, $sql, $error) = @_;
+
+	$turn++;
+	if ($error ne '')
+	{
+		my ($left) = $execute->(q{SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'ddl'});
+
+		$execute->(q{ROLLBACK PREPARED 'ddl'}) if $left =~ /1/;
+		$execute->("$attach_q_0; ROLLBACK");
+	}
+	if ($error ne '' || $turn % 20 == 0)
+	{
+		$execute->("SELECT itemcache.attach('$_')") foreach ('p', 'q');
+	}
+	if ($sql =~ /TRUNCATE/ || $turn % 10 == 0)
+	{
+		$execute->($_) foreach @refill;
+	}
+	return;
+}
+
+my ($ran, $failed, $strange) = run_beside($proof, next => \&next_ddl, after => \&repair, pause => 0.25, tolerated => [
+	'does not exist', 'already exists', 'is not a partition', 'is already a partition',
+	'is being used by', 'duplicate key', 'current transaction is aborted', 'no partition of relation',
+	'pending detach', 'no active transaction', 'concurrent', 'violates', 'not attached',
+	'not partitioned', 'partition .* overlap', 'must be detached|already pending' ]);
 finish_proof($proof);
 is_proven($proof, 'no cached read differs from the table');
 is($strange, '', 'DDL failed for no reason but concurrency');
@@ -397,11 +365,11 @@ $node->safe_psql('postgres', q{
 	INSERT INTO hot SELECT i, 0 FROM generate_series(1, 80) i;
 	SELECT itemcache.attach('hot')});
 my %hot = (
-	update => q{
+	hot_update => [ 4, q{
 \set k random(1, 80)
 UPDATE hot SET n = n + 1 WHERE id = :k;
-},
-	remove => q{
+} ],
+	hot_remove => [ 1, q{
 \set k random(1, 80)
 BEGIN;
 UPDATE hot SET n = n + 1 WHERE id = :k;
@@ -409,35 +377,17 @@ SAVEPOINT s;
 UPDATE hot SET n = n + 1 WHERE id = :k;
 ROLLBACK TO s;
 COMMIT;
-},
-	fill => "SELECT itemcache.preload('hot');\n" x 3 . q{
+} ],
+	hot_reader => [ 1, "SELECT itemcache.preload('hot');\n" x 3 . q{
 SELECT differs('hot', k::text, cached, stored) FROM (
 	SELECT k, itemcache.get(NULL::hot, k)::text AS cached, (SELECT x FROM hot x WHERE x.id = k)::text AS stored
 	FROM (SELECT k::bigint FROM generate_series(1, 80) k OFFSET 0) k OFFSET 0) s
 WHERE cached IS DISTINCT FROM stored;
-});
-append_to_file($node->basedir . "/hot_$_.sql", $hot{$_}) foreach keys %hot;
+} ]);
 my $before = counter($node, 'postgres', 'fills', 'hot');
-my (%out, %err, %running);
-foreach my $kind ([ 'hot writers', 2, 'update@4', 'remove@1' ], [ 'hot readers', 2, 'fill' ])
-{
-	my ($name, $clients, @files) = @$kind;
-
-	$running{$name} = IPC::Run::start(
-		[
-			'pgbench', '-n', '-M', 'prepared', '-j', '1', '-c', $clients, '-T', int($seconds / 4) + 1,
-			'--max-tries=1000', (map { /(\w+)(.*)/; ('-f', $node->basedir . "/hot_$1.sql$2") } @files),
-			$node->connstr('postgres')
-		],
-		'>', \$out{$name}, '2>', \$err{$name});
-}
-$_->finish foreach values %running;
-foreach my $name (sort keys %running)
-{
-	unlike($err{$name}, qr/ERROR/, "$name: no difference");
-	like($out{$name}, qr/number of transactions actually processed: [1-9]\d\d/, "$name: they did work");
-}
-note "$_: $out{$_}" foreach sort keys %running;
+my $hot_proof = start_proof($node, \%hot, seconds => int($seconds / 4) + 1, seed => $seed, readers => 2, writers => 2);
+finish_proof($hot_proof);
+is_proven($hot_proof, 'no late fill stays');
 cmp_ok(counter($node, 'postgres', 'fills', 'hot') - $before, '>', 1000, 'rows were filled');
 
 # And what is left is right.

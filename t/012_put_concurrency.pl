@@ -14,14 +14,9 @@ use ItemCacheTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || 30;
-my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+my ($seconds, $seed) = proof_parameters(30);
 my $keys = 3000;
-
-srand($seed);
-note "seed $seed, $seconds seconds";
 
 my $node = new_server('put_concurrency', memory => '1MB', conf => <<'CONF');
 deadlock_timeout = 50ms
@@ -35,22 +30,10 @@ $node->safe_psql(
 	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text CHECK (b LIKE id || ':%'), twice int GENERATED ALWAYS AS (a * 2) STORED) WITH (fillfactor = 70);
 	CREATE INDEX p_twice ON p (twice);
 	INSERT INTO p SELECT i, i, i || ':' || repeat(chr(65 + i % 26), 100 + i % 200) FROM generate_series(1, $keys) i;
-	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
-	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
-	ALTER TABLE q_0 DROP COLUMN junk;
-	ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000);
-	CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (1000) TO (MAXVALUE) PARTITION BY HASH (id);
-	CREATE TABLE q_1_0 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-	CREATE TABLE q_1_1 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-	INSERT INTO q SELECT i, i, repeat('q', 50 + i % 100) FROM generate_series(1, $keys) i;
+	@{[partitioned_table($keys)]}
 	SELECT itemcache.attach('p');
 	SELECT itemcache.attach('q');
-	CREATE FUNCTION differs(what text, k text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
-	BEGIN
-		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, key %, snapshot %, %: cached %, stored %', what, k,
-			pg_current_snapshot(), current_setting('transaction_isolation'), cached, stored;
-	END \$\$;
-	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), 4))::int';
+	@{[proof_functions(4)]}
 	VACUUM ANALYZE;
 });
 
@@ -122,27 +105,11 @@ ROLLBACK PREPARED 'proof_:client_id';
 my $proof = start_proof($node, \%scripts, seconds => $seconds, seed => $seed, readers => 5, writers => 6);
 
 # Meanwhile, what changes the plans of put.
-my $session = $node->background_psql('postgres', on_error_stop => 0);
-$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
 my @ddl = ('ANALYZE p', 'TRUNCATE q', 'SELECT itemcache.clear()', 'SELECT itemcache.preload($$p$$)', 'VACUUM p',
 	'CREATE INDEX ON p (a); DROP INDEX p_a_idx', 'ALTER TABLE p DISABLE TRIGGER itemcache', 'SELECT itemcache.attach($$p$$)',
 	'BEGIN; ALTER TABLE q RENAME TO r; ALTER TABLE r RENAME TO q; COMMIT', 'GRANT SELECT ON p TO pg_monitor', 'REINDEX TABLE p');
-my ($ran, $failed, $strange) = (0, 0, '');
-my $end = time() + $seconds - 1;
-while (time() < $end && proof_goes_on($proof))
-{
-	my (undef, $message) = try_query($session, $ddl[ $ran++ % @ddl ]);
-
-	if ($message ne '')
-	{
-		$failed++;
-		$strange .= "$message\n" if $message !~ /deadlock|lock timeout/;
-		try_query($session, 'ROLLBACK');
-	}
-	usleep(300_000);
-}
-try_query($session, 'SELECT itemcache.attach($$p$$)');
-$session->quit;
+my ($ran, $failed, $strange) = run_beside($proof, next => sub { return $ddl[ $_[0] % @ddl ] }, pause => 0.3);
+$node->safe_psql('postgres', q{SELECT itemcache.attach('p')});
 finish_proof($proof);
 is_proven($proof, 'no cached read differs from the table');
 is($strange, '', 'DDL failed for no reason but concurrency');

@@ -16,14 +16,9 @@ use ItemCacheTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || 60;
-my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+my ($seconds, $seed) = proof_parameters(60);
 my $keys = 3000;
-
-srand($seed);
-note "seed $seed, $seconds seconds";
 
 my $node = new_server('scan_concurrency', memory => '3MB', conf => <<'CONF');
 deadlock_timeout = 50ms
@@ -50,22 +45,7 @@ $node->safe_psql(
 	ANALYZE;
 	SELECT itemcache.attach('p'), itemcache.attach('q'), itemcache.attach('r');
 
-	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), 4))::int';
-	CREATE FUNCTION fail(what text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
-	BEGIN
-		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, snapshot %, %: cached %, stored %', what,
-			pg_current_snapshot(), current_setting('transaction_isolation'), left(cached, 1000), left(stored, 1000);
-	END \$\$;
-
-	-- writes that may lose a race to another session (that of ON CONFLICT (id) is one where p_pkey, rebuilt
-	-- concurrently, comes after the other unique index)
-	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
-	BEGIN
-		EXECUTE statement;
-	EXCEPTION WHEN unique_violation OR check_violation THEN
-		NULL;
-	END \$\$;
-
+	@{[proof_functions(4)]}
 	-- the same query twice in the same snapshot
 	CREATE FUNCTION twice(query text, ids bigint[]) RETURNS void LANGUAGE plpgsql AS \$\$
 	DECLARE
@@ -79,7 +59,7 @@ $node->safe_psql(
 		EXECUTE collect INTO stored USING ids;
 		SET LOCAL itemcache.transparent = on;
 		IF cached IS DISTINCT FROM stored THEN
-			PERFORM fail(query || ' with ' || ids::text, cached, stored);
+			PERFORM differs(query, ids::text, cached, stored);
 		END IF;
 	END \$\$;
 	-- ... and a kept plan, as drivers have them
@@ -91,7 +71,7 @@ $node->safe_psql(
 		SELECT * INTO cached FROM p WHERE id = k;
 		SELECT * INTO stored FROM p WHERE other = k;
 		IF cached::text IS DISTINCT FROM stored::text THEN
-			PERFORM fail('kept plan, key ' || k, cached::text, stored::text);
+			PERFORM differs('kept plan', k::text, cached::text, stored::text);
 		END IF;
 	END \$\$;
 	-- a cursor from which is fetched while others write
@@ -105,7 +85,7 @@ $node->safe_psql(
 		FOR cached IN c LOOP
 			SELECT * INTO stored FROM p WHERE other = cached.id;
 			IF cached::text IS DISTINCT FROM stored::text THEN
-				PERFORM fail('cursor', cached::text, stored::text);
+				PERFORM differs('cursor', cached.id::text, cached::text, stored::text);
 			END IF;
 			PERFORM pg_sleep(0.002);
 		END LOOP;
@@ -127,11 +107,11 @@ my ($once) = $twice =~ /(.*\n)/;
 (my $rr = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$twice\\sleep 10 ms\n${twice}SELECT slowly($keys_of);\n$once\nCOMMIT;\n") =~ s/\n+/\n/g;
 # statements of their own: an index that is not the primary key's says what is true
 my $one = join '', map { my ($t) = @$_; qq{
-SELECT fail('$t', c, s) FROM (
-	SELECT (SELECT x FROM $t x WHERE x.id = k)::text AS c, (SELECT x FROM $t x WHERE x.other = k)::text AS s
+SELECT differs('$t', k::text, c, s) FROM (
+	SELECT k, (SELECT x FROM $t x WHERE x.id = k)::text AS c, (SELECT x FROM $t x WHERE x.other = k)::text AS s
 	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 25) OFFSET 0) k OFFSET 0) d
 WHERE c IS DISTINCT FROM s;
-SELECT fail('join $t', c::text, s::text) FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 25) OFFSET 0) k
+SELECT differs('join $t', k::text, c::text, s::text) FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 25) OFFSET 0) k
 	LEFT JOIN $t c ON c.id = k LEFT JOIN $t s ON s.other = k
 WHERE c::text IS DISTINCT FROM s::text;
 } } ([ 'p' ], [ 'q' ]);
@@ -181,9 +161,8 @@ COMMIT PREPARED 'proof_:client_id';
 
 my $proof = start_proof($node, \%scripts, seconds => $seconds, seed => $seed, readers => 5, writers => 5);
 
-# DDL with running readers.  ATTACH PARTITION by itself lets readers go on, so
-# that two queries of one snapshot differ, with a cache or without: hence the
-# lock.  One statement after the other; those that lose a race may fail.
+# DDL with running readers.  One statement after the other; those that lose a
+# race may fail.  %d is a statement's number, %l that of the last that had one.
 my @ddl = (
 	'ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id % 9 = 0; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache',
 	'ALTER TABLE q_0 DISABLE TRIGGER itemcache_partitioned; UPDATE q SET a = a + 1 WHERE id % 9 = 0; ALTER TABLE q_0 ENABLE ALWAYS TRIGGER itemcache_partitioned',
@@ -192,30 +171,28 @@ my @ddl = (
 	q{SELECT itemcache.detach('p'); UPDATE p SET a = a + 1 WHERE id % 6 = 0; SELECT itemcache.attach('p')},
 	'ALTER TABLE p ADD d%d int DEFAULT %d', 'ALTER TABLE p DROP d%l',
 	'UPDATE p SET a = a + 1', 'BEGIN; UPDATE q SET a = a + 1; ROLLBACK',
-	'ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id % 7 = 0; BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT');
-my $tolerated = join '|', 'deadlock detected', 'lock timeout', 'could not serialize', 'does not exist', 'already exists',
-  'is not a partition', 'is already a partition', 'no partition of relation', 'in use by', 'not attached', 'conflicting', 'transaction is aborted';
-my $session = $node->background_psql('postgres', on_error_stop => 0);
-$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
-my ($end, $ran, $last, $strange) = (time() + $seconds - 1, 0, 0, '');
-while (time() < $end)
+	'ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id % 7 = 0; ' . attach_partition());
+my $last = 0;
+sub next_ddl
 {
+	my ($number) = @_;
 	my $sql = $ddl[ int(rand(@ddl)) ];
 
-	$ran++;
 	$sql =~ s/%l/$last/g;
-	$last = $ran if $sql =~ s/%d/$ran/g;
-	my (undef, $err) = try_query($session, $sql);
-	if ($err ne '')
-	{
-		$strange .= "$sql: $err\n" if grep { !/$tolerated/o } ($err =~ /ERROR:\s+(.*)/g);
-		try_query($session, $_) foreach ('ROLLBACK', 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT',
-			"SELECT itemcache.attach('p')", "SELECT itemcache.attach('q')");
-	}
-	last unless proof_goes_on($proof);
-	usleep(500_000);
+	$last = $number if $sql =~ s/%d/$number/g;
+	return $sql;
 }
-$session->quit;
+sub repair
+{
+	my ($execute, undef, $error) = @_;
+
+	return if $error eq '';
+	$execute->($_) foreach (attach_partition(), 'ROLLBACK', "SELECT itemcache.attach('p')", "SELECT itemcache.attach('q')");
+	return;
+}
+my ($ran, undef, $strange) = run_beside($proof, next => \&next_ddl, after => \&repair, pause => 0.5, tolerated => [
+	'does not exist', 'already exists', 'is not a partition', 'is already a partition', 'no partition of relation',
+	'in use by', 'not attached', 'conflicting', 'transaction is aborted' ]);
 finish_proof($proof);
 is_proven($proof, 'no row from the cache differs from the table');
 is($strange, '', 'DDL failed for no reason but concurrency');

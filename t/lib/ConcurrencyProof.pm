@@ -1,7 +1,11 @@
 
-# What the concurrency proofs share: pgbench clients that read and write, and
-# the verdict on what they saw.  A reader that sees a difference raises an
-# error that begins with "ITEMCACHE DIFFERENCE".
+# What the concurrency proofs share: pgbench clients that read and write, a
+# session beside them that does DDL, and the verdict on what they saw.  A reader
+# that sees a difference calls differs(), which raises an error that begins with
+# "ITEMCACHE DIFFERENCE".
+#
+# ITEMCACHE_PROOF_SECONDS is how long a proof takes, ITEMCACHE_PROOF_SEED what
+# its random choices begin with.
 
 package ConcurrencyProof;
 
@@ -13,13 +17,83 @@ use IPC::Run;
 use ItemCacheTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
+  proof_parameters
+  proof_functions
+  partitioned_table
+  attach_partition
   start_proof
+  run_beside
   proof_goes_on
   finish_proof
   is_proven
 );
+
+# Seconds, if nobody says otherwise these, and the seed.
+sub proof_parameters
+{
+	my ($default) = @_;
+	my $seconds = $ENV{ITEMCACHE_PROOF_SECONDS} || $default;
+	my $seed = $ENV{ITEMCACHE_PROOF_SEED} || int(rand(1 << 31));
+
+	srand($seed);
+	note "seed $seed, $seconds seconds";
+	return ($seconds, $seed);
+}
+
+# SQL functions: keys that are skewed, the more the higher the power; where a
+# reader goes when it has seen a difference; writes that may lose a race to
+# another session.  (One of ON CONFLICT (id) is that where the primary key,
+# rebuilt concurrently, comes after another unique index.)
+sub proof_functions
+{
+	my ($power) = @_;
+
+	return qq{
+	CREATE FUNCTION skewed(n int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * power(random(), $power))::int';
+	CREATE FUNCTION differs(what text, k text, cached text, stored text) RETURNS int LANGUAGE plpgsql AS \$\$
+	BEGIN
+		RAISE EXCEPTION 'ITEMCACHE DIFFERENCE in %, key %, snapshot %, %: cached %, stored %', what, k,
+			pg_current_snapshot(), current_setting('transaction_isolation'), left(cached, 1000), left(stored, 1000);
+	END \$\$;
+	CREATE FUNCTION try(statement text) RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		EXECUTE statement;
+	EXCEPTION WHEN unique_violation OR check_violation OR foreign_key_violation THEN
+		NULL;
+	END \$\$;
+};
+}
+
+# A table q whose leaf q_0 has its columns in another order, and whose other one
+# is partitioned again.
+sub partitioned_table
+{
+	my ($keys) = @_;
+
+	return qq{
+	CREATE TABLE q (id bigint PRIMARY KEY, a int, b text) PARTITION BY RANGE (id);
+	CREATE TABLE q_0 (b text, junk int, a int, id bigint NOT NULL);
+	ALTER TABLE q_0 DROP COLUMN junk;
+	ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000);
+	CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (1000) TO (MAXVALUE) PARTITION BY HASH (id);
+	CREATE TABLE q_1_0 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE q_1_1 PARTITION OF q_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	INSERT INTO q SELECT i, i, repeat('q', 50 + i % 100) FROM generate_series(1, $keys) i;
+};
+}
+
+# Statements that bring back q_0.  ATTACH PARTITION by itself (and DETACH
+# CONCURRENTLY, which specs/ has) lets readers go on.  A statement that was
+# planned before it does not see the partition, while a query that a function
+# runs within that statement does, and so does get().  That is not what we are
+# after: have readers wait.
+sub attach_partition
+{
+	return 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT';
+}
 
 # Start clients for so many seconds.  %$scripts has pgbench scripts by name,
 # each as [ weight, text ]; those of a name with "reader" are the readers'.
@@ -29,7 +103,7 @@ sub start_proof
 	my @command = (
 		'pgbench', '-n', '-M', 'simple', '-j', '2', '-T', $params{seconds},
 		'--max-tries=1000', "--random-seed=$params{seed}");
-	my $proof = { node => $node, seed => $params{seed}, out => {}, err => {}, running => {} };
+	my $proof = { node => $node, seconds => $params{seconds}, seed => $params{seed}, out => {}, err => {}, running => {} };
 	my %files = (readers => [], writers => []);
 
 	foreach my $name (sort keys %$scripts)
@@ -49,6 +123,41 @@ sub start_proof
 			'>', \$proof->{out}{$kind}, '2>', \$proof->{err}{$kind});
 	}
 	return $proof;
+}
+
+# Beside the clients, until they end, execute what $params{next} gives, one
+# statement after the other, with a pause (in seconds) after each.  Those that
+# lose a race may fail, by an error that $params{tolerated} matches; then, and
+# otherwise too, $params{after} is called with a function that executes a
+# statement, the statement and its error ('' if none).  Returns how many
+# statements ran and failed, and the errors that should not have been.
+sub run_beside
+{
+	my ($proof, %params) = @_;
+	my $tolerated = join '|', 'deadlock detected', 'lock timeout', 'could not serialize', @{ $params{tolerated} // [] };
+	my $session = $proof->{node}->background_psql('postgres', on_error_stop => 0);
+	my ($end, $ran, $failed, $strange) = (time() + $proof->{seconds} - 1, 0, 0, '');
+
+	$session->query_safe(q{SET lock_timeout = '2s'; SET client_min_messages = error});
+	while (time() < $end && proof_goes_on($proof))
+	{
+		my $sql = $params{next}->(++$ran);
+		my $error;
+
+		next unless defined $sql;
+		# one by one: the message of each, and no implicit transaction
+		(undef, $error) = try_query($session, $sql);
+		if ($error ne '')
+		{
+			$failed++;
+			$strange .= "$sql: $error\n" if grep { !/$tolerated/ } ($error =~ /ERROR:\s+(.*)/g);
+			try_query($session, 'ROLLBACK');
+		}
+		$params{after}->(sub { return try_query($session, $_[0]) }, $sql, $error) if $params{after};
+		usleep($params{pause} * 1_000_000);
+	}
+	$session->quit;
+	return ($ran, $failed, $strange);
 }
 
 sub found_difference

@@ -5,17 +5,16 @@ CREATE SCHEMA itemcache;
 
 CREATE FUNCTION itemcache.track() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 
--- the columns of the primary key as a list
-CREATE FUNCTION itemcache.key_of(relation regclass) RETURNS text LANGUAGE plpgsql AS $$
+-- The columns of the primary key as a list; of today's, not the snapshot's, so
+-- not by a query.
+CREATE FUNCTION itemcache.key_of(relation regclass) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	columns text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY ord)
-		FROM pg_index, unnest(indkey) WITH ORDINALITY k (attnum, ord) NATURAL JOIN pg_attribute
-		WHERE indrelid = relation AND indisprimary AND attrelid = relation);
+	key regclass := to_regclass(relation || '_pkey');
 BEGIN
-	IF columns IS NULL THEN
+	IF key IS NULL THEN
 		RAISE 'no primary key' USING ERRCODE = '55000';
 	END IF;
-	RETURN columns;
+	RETURN concat_ws(', ', pg_get_indexdef(key, 1, false), nullif(pg_get_indexdef(key, 2, false), ''));
 END $$;
 
 CREATE FUNCTION itemcache.attach(relation regclass, preload bool DEFAULT true, cache_new bool DEFAULT true)
