@@ -137,10 +137,11 @@ my @ddl = (
 	'DELETE FROM p a USING p b WHERE a.id = b.id AND a.ctid > b.ctid',
 	'ALTER TABLE q DETACH PARTITION q{0|1}', 'ALTER TABLE q ATTACH PARTITION q0 FOR VALUES FROM (MINVALUE) TO (5)', 'ALTER TABLE q ATTACH PARTITION q1 FOR VALUES FROM (5) TO (MAXVALUE)',
 	'ALTER TABLE p RENAME {a TO a_|a_ TO a}', 'ALTER TABLE {p RENAME TO p_|p_ RENAME TO p}', 'ALTER TABLE r ALTER id TYPE {bigint|int}',
-	'CREATE INDEX {p_a ON p|q_a ON q} (a)', 'DROP INDEX {p_a|q_a}', 'REINDEX TABLE {p|q|r}', 'REINDEX INDEX p_pkey', 'CLUSTER p USING p_pkey', 'ANALYZE {p|q}', 'ALTER TABLE p SET (fillfactor = {50|90})',
+	'CREATE INDEX {p_a ON p|q_a ON q} (a)', 'DROP INDEX {p_a|q_a}', 'CLUSTER p USING p_pkey', 'ANALYZE {p|q}', 'ALTER TABLE p SET (fillfactor = {50|90})',
 	'ALTER TABLE p SET {UNLOGGED|LOGGED}');
-# not in a transaction block
-my @alone = ('VACUUM {p|q|r}', 'VACUUM {FULL|FREEZE} {p|q|r}', 'REINDEX INDEX CONCURRENTLY p_pkey', 'REINDEX TABLE CONCURRENTLY {p|r}', 'ALTER TABLE q DETACH PARTITION q{0|1} CONCURRENTLY',
+# Not in a transaction block.  (REINDEX could be, but fails where a cursor of the
+# session has the index open, which ours opens only when it has to read it.)
+my @alone = ('REINDEX TABLE {p|q|r}', 'REINDEX INDEX p_pkey', 'VACUUM {p|q|r}', 'VACUUM {FULL|FREEZE} {p|q|r}', 'REINDEX INDEX CONCURRENTLY p_pkey', 'REINDEX TABLE CONCURRENTLY {p|r}', 'ALTER TABLE q DETACH PARTITION q{0|1} CONCURRENTLY',
 	'ALTER TABLE q DETACH PARTITION q{0|1} FINALIZE', 'CREATE INDEX CONCURRENTLY p_b ON p (b)', 'DROP INDEX CONCURRENTLY p_b');
 my @settings = (
 	'SET plan_cache_mode = {auto|force_generic_plan|force_custom_plan}', 'SET {|LOCAL }itemcache.{transparent|enabled} = {on|on|off}', 'SET enable_{hashjoin|mergejoin|seqscan|memoize|indexscan} = {on|off}',

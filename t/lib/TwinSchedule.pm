@@ -169,9 +169,11 @@ sub settle_server
 			$blocked = 0;
 			next;
 		}
+		# for another session or a prepared transaction (0); not for a server
+		# process, which will have done in a moment
 		my ($waiting) = $server->{observer}->query(sprintf
-			'SELECT bool_and(pg_blocking_pids(pid) <> $${}$$) FROM unnest(ARRAY[%s]) pid',
-			join ',', map { $_->pid } @running);
+			'SELECT bool_and(blockers <> $${}$$ AND blockers <@ ARRAY[0, %s]) FROM unnest(ARRAY[%s]) pid, pg_blocking_pids(pid) blockers',
+			map { join ',', map { $_->pid } @$_ } ($server->{sessions}, \@running));
 		$blocked = $waiting eq 't' ? $blocked + 1 : 0;
 		last if $blocked == 2;
 	}
