@@ -91,13 +91,21 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 	 (snapshot)->whenTaken < GetOldSnapshotThresholdTimestamp())
 #endif
 
-/* 16 made one function of the ownership checks. */
+/* 16 made one function of the ownership checks, and one of those of ACLs. */
 #if PG_VERSION_NUM >= 160000
+#define SchemaAclCheck(nspid, roleid, mode) \
+	object_aclcheck(NamespaceRelationId, (nspid), (roleid), (mode))
+#define FunctionAclCheck(funcid, roleid, mode) \
+	object_aclcheck(ProcedureRelationId, (funcid), (roleid), (mode))
 #define RelationOwnedBy(relid, roleid) \
 	object_ownercheck(RelationRelationId, (relid), (roleid))
 #define DatabaseOwnedBy(dbid, roleid) \
 	object_ownercheck(DatabaseRelationId, (dbid), (roleid))
 #else
+#define SchemaAclCheck(nspid, roleid, mode) \
+	pg_namespace_aclcheck((nspid), (roleid), (mode))
+#define FunctionAclCheck(funcid, roleid, mode) \
+	pg_proc_aclcheck((funcid), (roleid), (mode))
 #define DatabaseOwnedBy(dbid, roleid) \
 	pg_database_ownercheck((dbid), (roleid))
 #define RelationOwnedBy(relid, roleid) \
@@ -124,6 +132,17 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #else
 #define BeginIndexScan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
+#endif
+
+/* 16 keeps what permissions a relation is checked for in nodes of their own. */
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+typedef RTEPermissionInfo RelationPermissions;
+#define MakePermissions(stmt, rte) \
+	addRTEPermissionInfo(&(stmt)->permInfos, (rte))
+#else
+typedef RangeTblEntry RelationPermissions;
+#define MakePermissions(stmt, rte) (rte)
 #endif
 
 /* 16 lets a custom scan choose its slot; 15 always gives it a virtual one. */

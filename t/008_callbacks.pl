@@ -6,25 +6,14 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use ItemCacheTest;
-use File::Copy;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Build the test module in a directory of our own.
-my $build = PostgreSQL::Test::Utils::tempdir;
-foreach my $file ('Makefile', 'late_writer.c')
-{
-	copy("$FindBin::RealBin/late_writer/$file", "$build/$file") or die "could not copy $file: $!";
-}
-my ($out, $err) = run_command(
-	[ 'make', '-C', $build, 'PG_CONFIG=pg_config', 'with_llvm=no' ]);
-if (!-e "$build/late_writer.so")
-{
-	plan skip_all => "cannot build the test module: $err";
-}
+my ($module, $why_not) = build_module('late_writer', $FindBin::RealBin);
+plan skip_all => "cannot build the test module: $why_not" unless defined $module;
 
-my $node = new_server('callbacks', preload => "$build/late_writer, itemcache");
+my $node = new_server('callbacks', preload => "$module, itemcache");
 $node->start;
 $node->safe_psql(
 	'postgres', q{

@@ -211,7 +211,10 @@ OpenForDDL(Oid relid, LOCKMODE lockmode)
 	Relation	rel;
 
 	if (get_rel_name(relid) != NULL)
+	{
+		CheckSchemaPrivilege(get_rel_namespace(relid));
 		CheckOwnership(relid);
+	}
 	rel = try_relation_open(relid, lockmode);
 	if (rel == NULL)
 		ereport(ERROR,

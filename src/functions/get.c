@@ -50,7 +50,8 @@ itemcache_get(PG_FUNCTION_ARGS)
 
 	/* where all looks as it was at the last call, fetch while we look */
 	if (!PG_ARGISNULL(1) && site->relation != NULL &&
-		ItemRelationLooksCurrent(site->relation))
+		ItemRelationLooksCurrent(site->relation) &&
+		LookupWasAllowed(site->relation))
 	{
 		shape_id = site->relation->shape->id;
 		exists = ConvertKey(site->converter, site->relation,
@@ -63,7 +64,7 @@ itemcache_get(PG_FUNCTION_ARGS)
 	}
 
 	relation = OpenCallSite(site);
-	by_query = CheckReadPrivilege(relation);
+	by_query = CheckLookupPrivilege(relation);
 	if (shape_id != relation->shape->id)
 	{
 		exists = !PG_ARGISNULL(1) &&
@@ -104,7 +105,7 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 				 errmsg("set-valued function called in context that cannot accept a set")));
 	site = GetCallSite(fcinfo, false, true);
 	relation = OpenCallSite(site);
-	by_query = CheckReadPrivilege(relation);
+	by_query = CheckLookupPrivilege(relation);
 
 	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	tupdesc = CreateTupleDescCopy(relation->shape->tupdesc);

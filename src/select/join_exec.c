@@ -18,7 +18,7 @@
  * slot, which has what they need; if the result is nothing but columns, they
  * go straight to the result slot.
  *
- * May call: fetch, warmth.
+ * May call: fetch, privilege, warmth.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +33,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parsetree.h"
 #include "select/join.h"
+#include "table/privilege.h"
 #include "table/warmth.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -162,6 +163,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *numbers = list_nth(plan->custom_private, JOIN_NUMBERS);
 	Relation	rel;
+	ListCell   *lc;
 
 	/* the range table was joined to others' since JOIN_RTI was written */
 	state->jointype = list_nth_int(numbers, JOIN_TYPE);
@@ -176,6 +178,8 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	state->constants = ExecInitExprList(list_nth(plan->custom_exprs,
 												 JOIN_CONSTANTS),
 										&node->ss.ps);
+	foreach(lc, list_nth(plan->custom_exprs, JOIN_COMPARISONS))
+		CheckExecutePrivilege(lfirst_node(OpExpr, lc)->opfuncid);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 

@@ -24,6 +24,7 @@
  *		SCAN_COLUMNS	the columns of the custom_scan_tlist, if there is one;
  *						then it is the target list, and the scan forms no other
  *						columns
+ *		SCAN_FUNCTIONS	OIDs of the operators' functions
  *
  * and its custom_exprs are the values that the key's columns are compared with.
  */
@@ -33,7 +34,8 @@ typedef enum ScanPrivate
 	SCAN_KEY_TYPES,
 	SCAN_ATTNOS,
 	SCAN_OPERATORS,
-	SCAN_COLUMNS
+	SCAN_COLUMNS,
+	SCAN_FUNCTIONS
 } ScanPrivate;
 
 typedef enum ScanNumbers

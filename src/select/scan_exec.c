@@ -14,7 +14,7 @@
  * The scan slot is a virtual one, and points to what the fetcher has of the
  * row; it has the row's TID, for WHERE CURRENT OF.
  *
- * May call: fetch, relation, item.
+ * May call: fetch, privilege, relation, item.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "select/scan.h"
+#include "table/privilege.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -127,6 +128,7 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *numbers = list_nth(plan->custom_private, SCAN_NUMBERS);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	ListCell   *lc;
 
 	state->nkeys = list_length(plan->custom_exprs);
 	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
@@ -138,6 +140,8 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 		if (!NeedsNoState(list_nth(state->values, i)))
 			InitValue(state, i);
 	}
+	foreach(lc, list_nth(plan->custom_private, SCAN_FUNCTIONS))
+		CheckExecutePrivilege(lfirst_oid(lc));
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 

@@ -468,6 +468,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	List	   *types = NIL;
 	List	   *attnos = NIL;
 	List	   *operators = NIL;
+	List	   *functions = NIL;
 	List	   *columns = NIL;
 	ListCell   *lc;
 
@@ -476,6 +477,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 		AttrNumber	attno;
 
 		operators = lappend_oid(operators, ComparisonOperator(lfirst(lc), &attno));
+		functions = lappend_oid(functions, get_opcode(llast_oid(operators)));
 		attnos = lappend_int(attnos, attno);
 	}
 
@@ -505,6 +507,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 								  LastColumnUsed(root, rel, tlist, qual),
 								  IsDescending(best_path)),
 				   types, attnos, operators, columns);
+	plan->custom_private = lappend(plan->custom_private, functions);
 	plan->methods = &ItemScanMethods;
 	return &plan->scan.plan;
 }

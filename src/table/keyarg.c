@@ -14,7 +14,7 @@
  * conversion at a time; whoever finds it busy, be it that an error has left it
  * so, makes one of his own.  (README, "User code while we hold state".)
  *
- * May call: relation, item.
+ * May call: privilege, relation, item.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,6 +29,7 @@
 #include "nodes/primnodes.h"
 #include "parser/parse_coerce.h"
 #include "table/keyarg.h"
+#include "table/privilege.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -63,6 +64,7 @@ static void PrepareColumn(KeyConverter *converter, int i, Oid relid,
 						  const ItemShape *shape, Oid argtype);
 static bool ConvertRecord(const KeyConverter *converter, const ItemShape *shape,
 						  HeapTupleHeader record, Datum *key);
+static bool CallCast(ColumnConverter *column, Datum arg, Datum *value);
 static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
 static bool ParseDigits(const struct varlena *text, Datum *value);
 static Datum CanonicalForm(const ColumnConverter *column, Oid collation,
@@ -244,7 +246,11 @@ PrepareColumn(KeyConverter *converter, int i, Oid relid,
 	}
 	else if (find_coercion_pathway(column->keytype, argtype,
 								   COERCION_IMPLICIT, &function) == COERCION_PATH_FUNC)
+	{
+		CheckExecutePrivilege(function);
 		column->method = CONVERT_CAST;
+		column->collation = get_typcollation(argtype);
+	}
 	else
 	{
 		Form_pg_attribute att =
@@ -345,21 +351,33 @@ ConvertColumn(ColumnConverter *column, const ItemShape *shape, int i, Datum arg,
 									   column->typioparam, -1);
 			break;
 		case CONVERT_CAST:
-			/* casts with length or explicitness take more arguments */
-			if (column->function.fn_nargs == 1)
-				*value = FunctionCall1(&column->function, arg);
-			else if (column->function.fn_nargs == 2)
-				*value = FunctionCall2(&column->function, arg,
-									   Int32GetDatum(-1));
-			else
-				*value = FunctionCall3(&column->function, arg,
-									   Int32GetDatum(-1), BoolGetDatum(false));
+			if (!CallCast(column, arg, value))
+				return false;
 			break;
 	}
 	if (shape->keys[i].typlen == -1)
 		*value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*value));
 	*value = CanonicalForm(column, shape->keys[i].collation, *value);
 	return true;
+}
+
+/* False if the cast gives NULL, to which no key is equal. */
+static bool
+CallCast(ColumnConverter *column, Datum arg, Datum *value)
+{
+	LOCAL_FCINFO(fcinfo, 3);
+
+	/* casts with length or explicitness take more arguments */
+	InitFunctionCallInfoData(*fcinfo, &column->function, column->function.fn_nargs,
+							 column->collation, NULL, NULL);
+	fcinfo->args[0].value = arg;
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = Int32GetDatum(-1);
+	fcinfo->args[1].isnull = false;
+	fcinfo->args[2].value = BoolGetDatum(false);
+	fcinfo->args[2].isnull = false;
+	*value = FunctionCallInvoke(fcinfo);
+	return !fcinfo->isnull;
 }
 
 /*

@@ -23,7 +23,8 @@ extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
 /*
  * Convert one argument, not NULL.  key[] is filled with values of the key
  * columns' types, in the current memory context.  False if the key cannot
- * exist: a column of it is NULL, or out of its type's range.
+ * exist: a column of it is NULL, or made NULL by its cast, or out of its type's
+ * range.
  *
  * May call functions of the user's, which may do anything; if so, the relation
  * has been looked at again afterwards, as by RefreshItemRelation().
@@ -57,6 +58,7 @@ typedef struct ColumnConverter
 	int32		keytypmod;
 	FmgrInfo	function;		/* input function, or cast */
 	Oid			typioparam;		/* of the input function */
+	Oid			collation;		/* of a value that is cast */
 } ColumnConverter;
 
 /*
@@ -66,7 +68,10 @@ typedef struct ColumnConverter
 extern bool PrepareComparison(ColumnConverter *column,
 							  const ItemShape *shape, int i, Oid argtype);
 
-/* Convert a value, not NULL; false if it is out of the column type's range. */
+/*
+ * Convert a value, not NULL; false if it is out of the column type's range, or a
+ * cast makes it NULL.
+ */
 extern bool ConvertColumn(ColumnConverter *column, const ItemShape *shape,
 						  int i, Datum arg, Datum *value);
 

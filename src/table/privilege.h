@@ -8,16 +8,37 @@
 #ifndef ITEMCACHE_PRIVILEGE_H
 #define ITEMCACHE_PRIVILEGE_H
 
+#include "miscadmin.h"
 #include "table/relation.h"
 
 extern void PrivilegesInit(void);
 
+/* To be called whenever the executor starts a statement. */
+extern void StatementStarted(void);
+
 /*
- * Check that the current user may SELECT whole rows of the relation; raises
- * ERRCODE_INSUFFICIENT_PRIVILEGE.  True is returned if row-level security
- * applies to the user, so that rows must be read by a query.
+ * Check that the current user may read whole rows of the relation, which has
+ * been brought up to date, or look them up by its key: raises
+ * ERRCODE_INSUFFICIENT_PRIVILEGE, or what a hook of another library raises.
+ * True is returned if row-level security applies to the user, so that rows must
+ * be read by a query.
  */
 extern bool CheckReadPrivilege(ItemRelation *relation);
+extern bool CheckLookupPrivilege(ItemRelation *relation);
+
+/* Is the current user the last one who was let look up?  A hint. */
+static inline bool
+LookupWasAllowed(const ItemRelation *relation)
+{
+	return relation->acl_user == GetUserId();
+}
+
+/*
+ * May the current user find something in a schema, or call a function?  Both
+ * raise ERRCODE_INSUFFICIENT_PRIVILEGE.
+ */
+extern void CheckSchemaPrivilege(Oid schema);
+extern void CheckExecutePrivilege(Oid function);
 
 /* May the current user SELECT whole rows of it? */
 extern bool HasReadPrivilege(Oid relid);

@@ -9,6 +9,7 @@
 #ifndef ITEMCACHE_RELATION_H
 #define ITEMCACHE_RELATION_H
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "store/owner.h"
 #include "store/stats.h"
@@ -58,7 +59,10 @@ typedef struct ItemRelation
 	uint32		rowtype_hash;	/* of the row type in TYPEOID; 0 if not known */
 	uint64		rowtype_changes;	/* messages for it: see RowTypeCallback() */
 	Oid			acl_user;		/* last user found allowed to read it, and */
-	uint64		acl_generation; /* when; see privilege.h */
+	uint64		acl_generation; /* when; see privilege.c, as for these: */
+	uint64		shown_statement;
+	TimestampTz shown_time;
+	Oid			shown_user;
 	struct LeafMap *leafmaps;	/* of partitions; see partition.h */
 	struct ReadPlan *readplan;	/* see read.h */
 	struct WritePlans *writeplans;	/* see write.h */

@@ -22,7 +22,7 @@
  *	- What is new is the tuple as it was given to the table, not yet
  *	  compressed or put out of line; ItemImage() makes the same of both.
  *
- * May call: relation, track, store.
+ * May call: privilege, relation, track, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +36,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "store/store.h"
+#include "table/privilege.h"
 #include "table/relation.h"
 #include "track/track.h"
 #include "track/trigger.h"
@@ -118,6 +119,7 @@ itemcache_track(PG_FUNCTION_ARGS)
 static void
 StartExecutor(QueryDesc *queryDesc, int eflags)
 {
+	StatementStarted();
 	if (PreviousExecutorStartHook)
 		PreviousExecutorStartHook(queryDesc, eflags);
 	else

@@ -13,7 +13,7 @@
  * synchronous_commit for the transaction, at commit, if a call that was made
  * under it has not been rolled back.
  *
- * May call: callsite, write_exec, write_plan, relation.
+ * May call: callsite, write_exec, write_plan, privilege, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "table/callsite.h"
+#include "table/privilege.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -223,8 +224,13 @@ OpenForItems(CallSite *site, Oid rowtype)
 static ItemRelation *
 OpenForWrite(CallSite *site)
 {
+	ItemRelation *relation;
+
 	LockItemRelationForWrite(FindItemRelation(site->relid));
-	return OpenCallSite(site);
+	relation = OpenCallSite(site);
+	/* all else the statement asks for, but its names are found once a session */
+	CheckSchemaPrivilege(relation->namespace);
+	return relation;
 }
 
 /* Can this be a row of the relation: do its values fill it exactly? */

@@ -8,12 +8,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Copy;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
   new_server
+  build_module
   is_exact
   is_cached
   counter
@@ -50,6 +52,21 @@ itemcache.transparent = off	# what a SELECT gives is what we compare with
 CONF
 	$node->append_conf('postgresql.conf', $conf);
 	return $node;
+}
+
+# Build the test module in t/NAME, in a directory of its own: what to preload, and
+# why it could not be built.
+sub build_module
+{
+	my ($name, $dir) = @_;
+	my $build = PostgreSQL::Test::Utils::tempdir;
+
+	foreach my $file ('Makefile', "$name.c")
+	{
+		copy("$dir/$name/$file", "$build/$file") or die "could not copy $file: $!";
+	}
+	my ($out, $err) = run_command([ 'make', '-C', $build, 'PG_CONFIG=pg_config', 'with_llvm=no' ]);
+	return (-e "$build/$name.so" ? "$build/$name" : undef, $err);
 }
 
 # Every key of a range gives the row that the table gives, in one statement.
