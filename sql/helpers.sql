@@ -101,9 +101,10 @@ $$
 	ALTER FUNCTION helper.by_queue() COST 100
 $$;
 
--- how often a statement fired our trigger by the queue
+-- how often a statement fired our trigger by the queue; where all caches are
+-- discarded all the time, it always would
 CREATE FUNCTION helper.fired(statement text) RETURNS bigint
-LANGUAGE plpgsql AS
+LANGUAGE plpgsql SET debug_discard_caches = 0 AS
 $$
 DECLARE
 	plan jsonb;
