@@ -29,7 +29,7 @@ use Test::More;
 
 my $top = abs_path("$FindBin::RealBin/..");
 my @documents = map { substr($_, length("$top/")) }
-  ("$top/README.md", sort(glob("$top/doc/*.md")), "$top/bench/README.md");
+  ("$top/README.md", "$top/CONTRIBUTING.md", sort(glob("$top/doc/*.md")), "$top/bench/README.md");
 
 # Seconds for the examples of a document.
 my $timeout = 120;
@@ -38,7 +38,7 @@ my $timeout = 120;
 # that makes one.
 my $tables;
 
-my $node = new_server('documents', memory => '256MB');
+my $node = new_server('documents', memory => '512MB');
 $node->append_conf('postgresql.conf', q{
 itemcache.transparent = on
 statement_timeout = '60s'
