@@ -18,7 +18,9 @@ OBJS = \
 	src/table/registration.o \
 	src/table/relation.o \
 	src/table/shape.o \
+	src/table/uniquekey.o \
 	src/table/warmth.o \
+	src/lookup/alias.o \
 	src/lookup/fetch.o \
 	src/lookup/fill.o \
 	src/lookup/load.o \

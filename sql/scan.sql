@@ -1,7 +1,7 @@
 -- A plain SELECT by primary key is served from the cache, and gives what it gives without it.
 
 CREATE SCHEMA scan;
-SET search_path = scan;
+SET search_path = scan, helper;
 SET itemcache.transparent = on;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
@@ -21,61 +21,6 @@ SELECT g, CASE WHEN g % 7 <> 0 THEN g * 3 END, g % 12, 'b' || g % 40 FROM genera
 ANALYZE items, pairs, orders;
 SELECT itemcache.attach('items', preload => false), itemcache.attach('pairs', preload => false),
 	   itemcache.attach('orders', preload => false);
-
--- the cached scans of a plan, with their keys
-CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS
-$$
-DECLARE
-	line text;
-	cached boolean := false;
-	found boolean := false;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		line := regexp_replace(line, '^[ >-]*', '');
-		IF line ~ '^Custom Scan' THEN
-			cached := true;
-			found := true;
-			RETURN NEXT line;
-		ELSIF line !~ '^[A-Z][A-Za-z ]*: ' THEN
-			cached := false;
-		ELSIF cached AND line ~ '^(Join Type|Items of|Key|Join Filter|Filter): ' THEN
-			RETURN NEXT '  ' || line;
-		END IF;
-	END LOOP;
-	IF NOT found THEN
-		RETURN NEXT 'not from the cache';
-	END IF;
-END
-$$;
-
--- a statement's rows with and without the cache, and how its lookups were answered
-CREATE FUNCTION compare(query text, OUT same boolean, OUT nrows bigint,
-						OUT hits bigint, OUT misses bigint, OUT bypasses bigint)
-LANGUAGE plpgsql AS
-$$
-DECLARE
-	before record;
-	after record;
-	cached text[];
-	stored text[];
-	setting text := current_setting('itemcache.transparent');
-	collect text := 'SELECT array_agg(q::text ORDER BY q::text) FROM (' || query || ') q';
-BEGIN
-	SELECT sum(t.hits) AS hits, sum(t.misses) AS misses, sum(t.bypasses) AS bypasses
-		INTO before FROM itemcache.tables t WHERE t.leaf_of IS NULL;
-	EXECUTE collect INTO cached;
-	SELECT sum(t.hits) AS hits, sum(t.misses) AS misses, sum(t.bypasses) AS bypasses
-		INTO after FROM itemcache.tables t WHERE t.leaf_of IS NULL;
-	PERFORM set_config('itemcache.transparent', 'off', false);
-	EXECUTE collect INTO stored;
-	PERFORM set_config('itemcache.transparent', setting, false);
-	same := cached IS NOT DISTINCT FROM stored;
-	nrows := coalesce(cardinality(stored), 0);
-	hits := after.hits - before.hits;
-	misses := after.misses - before.misses;
-	bypasses := after.bypasses - before.bypasses;
-END
-$$;
 
 --
 -- What is a lookup

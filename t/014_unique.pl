@@ -1,4 +1,4 @@
-# Protects: a kept plan that meets a snapshot older than the primary key gives all rows that the snapshot sees (rule U).
+# Protects: a kept plan that meets a snapshot older than the primary key gives all rows that the snapshot sees, by the key and by any unique index (rule U).
 #
 # Only an imported snapshot can be older than what a plan was made for.  What
 # is right is said, for a scan, by the same query over a subquery that
@@ -19,10 +19,10 @@ my $node = new_server('unique', conf => 'itemcache.transparent = on');
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION itemcache;
-	CREATE TABLE items (id int, twin int, v text);
-	INSERT INTO items SELECT k, k, CASE WHEN n = 1 THEN 'left' ELSE 'deleted ' || n END
+	CREATE TABLE items (id int, twin int, third int, v text);
+	INSERT INTO items SELECT k, k, k, CASE WHEN n = 1 THEN 'left' ELSE 'deleted ' || n END
 	FROM (VALUES (1, 3), (2, 1), (3, 2), (4, 1), (5, 40)) c(k, copies), generate_series(1, copies) n;
-	INSERT INTO items SELECT k, k, 'left' FROM generate_series(100, 3000) k;
+	INSERT INTO items SELECT k, k, k, 'left' FROM generate_series(100, 3000) k;
 	CREATE TABLE orders (n serial, item int, w text);
 	INSERT INTO orders (item, w) VALUES (1, 'left'), (2, 'left'), (3, 'deleted 2'), (1, 'deleted 3'), (NULL, 'left'), (7, 'left'),
 		(5, 'deleted 9'), (5, 'none'), (4, 'none');
@@ -36,6 +36,7 @@ my $snapshot = $holder->query_safe('SELECT pg_export_snapshot()');
 $node->safe_psql('postgres', q{
 	DELETE FROM items WHERE v <> 'left';
 	ALTER TABLE items ADD PRIMARY KEY (id);
+	CREATE UNIQUE INDEX ON items (third);
 	SELECT itemcache.attach('items');
 	SELECT itemcache.preload('items');
 });
@@ -61,6 +62,8 @@ my @queries = (
 	'SELECT n FROM orders WHERE EXISTS (SELECT FROM items WHERE id = item)',
 	'SELECT n FROM orders WHERE NOT EXISTS (SELECT FROM items WHERE id = item)',
 	'SELECT x FROM generate_series(1, 2) g, LATERAL (SELECT n + g, v FROM orders JOIN items ON id = item OFFSET 0) x');
+# by another unique index
+push @queries, map { s/\bid = (\$1|ANY|item)/third = $1/r } grep { !/twin/ } @queries;
 my @arguments = ('1, NULL', q{2, '{2}'}, q{3, '{5,1,4,NULL,3,1}'}, q{5, '{1,2,3,4,5,6}'}, q{6, '{}'});
 
 my $session = $node->background_psql('postgres');
@@ -111,7 +114,7 @@ sub reference
 
 	$query =~ s/FROM items\b(?: i\b)?/FROM (SELECT items.*, tableoid, ctid FROM items OFFSET 0) i/
 	  if $query !~ /orders/;
-	return $query =~ s/SELECT i, /SELECT ROW(i.id, i.twin, i.v), /r =~ s/\$1/$key/gr =~ s/\$2/($keys)::int[]/gr;
+	return $query =~ s/SELECT i, /SELECT ROW(i.id, i.twin, i.third, i.v), /r =~ s/\$1/$key/gr =~ s/\$2/($keys)::int[]/gr;
 }
 
 sub compare

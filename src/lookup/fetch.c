@@ -9,7 +9,12 @@
  * the bytes that were copied are checked column by column, and if an item
  * turns out to want more, the rest follows.
  *
- * May call: keyarg, read, visibility, relation, item, store.
+ * A lookup by another unique index than the primary key's follows an alias to the
+ * row, and then sees whether that has the key: by its bytes or, where equal
+ * values can differ in theirs, by the index's own equality; by expressions, where
+ * the index has such among its columns; and whether it is in a partial index.
+ *
+ * May call: keyarg, read, alias, visibility, relation, item, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +23,7 @@
 #include "compat.h"
 
 #include "executor/executor.h"
+#include "lookup/alias.h"
 #include "lookup/fetch.h"
 #include "lookup/visibility.h"
 #include "miscadmin.h"
@@ -31,29 +37,42 @@
 #define MAX_PREFIX		1024
 
 static void FitRelation(ItemFetcher *fetcher);
+static void FindPlansIndex(ItemFetcher *fetcher);
+static void BeginFetchAccess(ItemFetcher *fetcher, ItemAccess *access);
 static bool FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
-						   const Datum *key, uint64 hash, StoreHint hint,
-						   Datum *values, bool *isnull, ItemPointer tid);
+						   const Datum *key, uint64 hash,
+						   const FetchHint *hint, Datum *values, bool *isnull,
+						   ItemPointer tid);
+static bool RowHasKey(ItemFetcher *fetcher, const Datum *key,
+					  const Datum *values, const bool *isnull);
+static bool RowPassesTest(ItemFetcher *fetcher, const Datum *key,
+						  const Datum *values, const bool *isnull);
+static FetchKeyTest *GetTest(ItemFetcher *fetcher);
 static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 						const StoreItem *item, Datum *values, bool *isnull);
 static void ShowBuffer(ItemFetcher *fetcher, Size size);
 static void GrowBuffer(ItemFetcher *fetcher, Size size);
 static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
-						   const Datum *key,
+						   const Datum *key, uint64 hash,
 						   Datum *values, bool *isnull, ItemPointer tid);
 static void FindOthers(ItemFetcher *fetcher);
 static void NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid);
 static void GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
 					   ItemPointer tid);
+static void OpenReader(ItemFetcher *fetcher, const ItemAccess *access);
 
 void
-BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
+BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, Oid index,
 			 const List *keytypes, int natts)
 {
 	int			nkeys = list_length(keytypes);
 
 	fetcher->relation = FindItemRelation(relid);
 	ItemRelationIsLockedByPlan(fetcher->relation);
+	fetcher->index = index;
+	/* as an index scan would: this session shall not drop it meanwhile */
+	if (OidIsValid(index))
+		fetcher->pin = RelationIdGetRelation(index);
 	fetcher->ps = ps;
 	fetcher->nkeys = nkeys;
 	fetcher->keys = nkeys == 1 ? &fetcher->only_key :
@@ -72,54 +91,106 @@ EndFetcher(ItemFetcher *fetcher)
 	if (fetcher->reader != NULL)
 		CloseItemReader(fetcher->reader);
 	fetcher->reader = NULL;
+	if (fetcher->pin != NULL)
+		RelationClose(fetcher->pin);
+	fetcher->pin = NULL;
+}
+
+void
+SetFetchTest(ItemFetcher *fetcher, List *expressions, List *implying,
+			 FetchShow show)
+{
+	if (expressions == NIL && implying == NIL)
+		return;
+	fetcher->test = palloc0(sizeof(FetchKeyTest));
+	fetcher->test->expressions = ExecInitExprList(expressions, fetcher->ps);
+	fetcher->test->implying = ExecInitQual(implying, fetcher->ps);
+	fetcher->test->show = show;
 }
 
 void
 RefreshFetcher(ItemFetcher *fetcher)
 {
 	RefreshItemRelation(fetcher->relation, false);
-	if (fetcher->shape_id != fetcher->relation->shape->id)
+	if (fetcher->described != fetcher->relation->described)
 		FitRelation(fetcher);
 }
 
-/* Make ready what depends on the shape of the relation's rows. */
+/* Make ready what depends on the description of the relation. */
 static void
 FitRelation(ItemFetcher *fetcher)
 {
-	ItemShape  *shape = fetcher->relation->shape;
-	bool		fits = shape->nkeys == fetcher->nkeys &&
-		fetcher->natts <= shape->tupdesc->natts;
+	uint64		described = fetcher->relation->described;
+	ItemShape  *shape;
+	bool		fits;
 
+	FindPlansIndex(fetcher);
+	shape = fetcher->shape;
+	fits = shape->nkeys == fetcher->nkeys &&
+		fetcher->natts <= shape->tupdesc->natts;
 	for (int i = 0; i < fetcher->nkeys && fits; i++)
 		fits = PrepareComparison(&fetcher->keys[i].converter, shape, i,
 								 fetcher->keys[i].type);
 	if (!fits)
-		elog(ERROR, "primary key of table \"%s\" has changed under a plan",
+		elog(ERROR, "key of table \"%s\" has changed under a plan",
 			 get_rel_name(fetcher->relation->relid));
 
 	/* the key is compared in what is formed */
 	for (int i = 0; i < shape->nkeys; i++)
 		fetcher->natts = Max(fetcher->natts, shape->keys[i].attno);
-	fetcher->shape_id = shape->id;
+	fetcher->described = described;
+}
+
+/*
+ * The plan's index as it is now.  It may be invalid by now, but not gone: it is
+ * maintained for as long as the plan has the table locked.
+ */
+static void
+FindPlansIndex(ItemFetcher *fetcher)
+{
+	ItemRelation *relation = fetcher->relation;
+
+	fetcher->shape = relation->shape;
+	fetcher->seed = relation->seed;
+	if (!OidIsValid(fetcher->index))
+		return;
+	fetcher->unique = FindUniqueKey(relation, fetcher->index);
+	if (fetcher->unique == NULL)
+		elog(ERROR, "index %u of table \"%s\" has gone under a plan",
+			 fetcher->index, get_rel_name(relation->relid));
+	fetcher->shape = fetcher->unique->shape;
+	fetcher->seed = fetcher->unique->seed;
 }
 
 void
 PrefetchFetch(ItemFetcher *fetcher, int nhashes, const uint64 *hashes,
-			  StoreHint *hints)
+			  FetchHint *hints)
 {
-	StorePrefetch(nhashes, hashes, fetcher->prefix, hints);
+	StoreHint	places[STORE_PREFETCH_MAX];
+	uint64		rows[STORE_PREFETCH_MAX];
+
+	if (fetcher->unique == NULL)
+		StorePrefetch(nhashes, hashes, fetcher->prefix, places);
+	else
+		PrefetchAliases(ItemRelationEpoch(fetcher->relation), nhashes, hashes,
+						fetcher->prefix, rows, places);
+	for (int i = 0; i < nhashes; i++)
+	{
+		hints[i].place = places[i];
+		hints[i].row = fetcher->unique == NULL ? NO_ROW : rows[i];
+	}
 }
 
 bool
 FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
-			 StoreHint hint, Datum *values, bool *isnull, ItemPointer tid)
+			 const FetchHint *hint, Datum *values, bool *isnull,
+			 ItemPointer tid)
 {
 	NodeInstrumentation *instrument = fetcher->ps->instrument;
 	ItemAccess	access;
 
 	fetcher->nrows = 1;
-	BeginItemAccess(&access, fetcher->relation, &fetcher->relation->pk,
-					fetcher->ps->state->es_snapshot);
+	BeginFetchAccess(fetcher, &access);
 	if (!itemcache_transparent)
 		access.serve = access.fill = false;
 
@@ -135,24 +206,111 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
 	if (instrument)
 		instrument->nfiltered2 += 1;
-	return FetchFromTable(fetcher, &access, key, values, isnull, tid);
+	return FetchFromTable(fetcher, &access, key, hash, values, isnull, tid);
+}
+
+static void
+BeginFetchAccess(ItemFetcher *fetcher, ItemAccess *access)
+{
+	ItemRelation *relation = fetcher->relation;
+	Snapshot	snapshot = fetcher->ps->state->es_snapshot;
+
+	if (fetcher->unique != NULL)
+		BeginAliasAccess(access, relation, fetcher->unique, snapshot);
+	else
+		BeginItemAccess(access, relation, &relation->pk, snapshot);
 }
 
 static bool
 FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
-			   const Datum *key, uint64 hash, StoreHint hint,
+			   const Datum *key, uint64 hash, const FetchHint *hint,
 			   Datum *values, bool *isnull, ItemPointer tid)
 {
+	StoreHint	place = hint != NULL ? hint->place : NULL;
 	StoreItem	item;
 
-	if (!StoreFind(hash, access->epoch, STORE_ROW, fetcher->prefix, hint, &item) ||
+	if (fetcher->unique != NULL)
+	{
+		if (hint != NULL && hint->row != NO_ROW)
+			hash = hint->row;
+		else if (!FindAlias(access->epoch, hash, NULL, &hash))
+			return false;
+	}
+	if (!StoreFind(hash, access->epoch, STORE_ROW, fetcher->prefix, place,
+				   &item) ||
 		!ItemIsVisible(access, &item) ||
 		!CopyColumns(fetcher, access, &item, values, isnull) ||
-		!ColumnsHaveKey(access->shape, values, isnull, key))
+		!RowHasKey(fetcher, key, values, isnull))
 		return false;
 	StoreTouch(&item);
 	*tid = ((HeapTupleHeader) fetcher->buffer)->t_ctid;
 	return true;
+}
+
+static bool
+RowHasKey(ItemFetcher *fetcher, const Datum *key, const Datum *values,
+		  const bool *isnull)
+{
+	if (fetcher->unique == NULL || fetcher->unique->by_columns)
+		return ColumnsHaveKey(fetcher->shape, values, isnull, key);
+	return RowPassesTest(fetcher, key, values, isnull);
+}
+
+/* The key first: the predicate's clauses are for rows that have that. */
+static bool
+RowPassesTest(ItemFetcher *fetcher, const Datum *key, const Datum *values,
+			  const bool *isnull)
+{
+	FetchKeyTest *test = GetTest(fetcher);
+	ExprContext *econtext = fetcher->ps->ps_ExprContext;
+	ListCell   *expression = list_head(test->expressions);
+
+	if (test->show != NULL)
+		test->show(fetcher->ps, values, isnull);
+	for (int i = 0; i < fetcher->nkeys; i++)
+	{
+		const KeyColumn *column = &fetcher->shape->keys[i];
+		Datum		value;
+		bool		null;
+
+		if (column->attno != InvalidAttrNumber)
+		{
+			value = values[column->attno - 1];
+			null = isnull[column->attno - 1];
+		}
+		else
+		{
+			value = ExecEvalExprSwitchContext(lfirst(expression), econtext,
+											  &null);
+			expression = lnext(test->expressions, expression);
+		}
+		if (null || !DatumGetBool(FunctionCall2Coll(&test->equals[i],
+													column->collation,
+													value, key[i])))
+			return false;
+	}
+	return test->implying == NULL || ExecQual(test->implying, econtext);
+}
+
+/* With functions of the fetcher's own: they may call what looks up again. */
+static FetchKeyTest *
+GetTest(ItemFetcher *fetcher)
+{
+	MemoryContext context = fetcher->ps->state->es_query_cxt;
+
+	if (fetcher->test == NULL)
+		fetcher->test = MemoryContextAllocZero(context, sizeof(FetchKeyTest));
+	if (fetcher->test->equals == NULL)
+	{
+		FmgrInfo   *equals = MemoryContextAlloc(context,
+												fetcher->nkeys * sizeof(FmgrInfo));
+
+		for (int i = 0; i < fetcher->nkeys; i++)
+			fmgr_info_cxt(get_opcode(fetcher->shape->keys[i].eqop), &equals[i],
+						  context);
+		fetcher->test->equals = equals;
+	}
+	return fetcher->test;
 }
 
 /*
@@ -207,21 +365,16 @@ GrowBuffer(ItemFetcher *fetcher, Size size)
 /* The values stay where they are, on the page that the reader has pinned. */
 static bool
 FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
-			   const Datum *key, Datum *values, bool *isnull, ItemPointer tid)
+			   const Datum *key, uint64 hash,
+			   Datum *values, bool *isnull, ItemPointer tid)
 {
-	ItemReader *reader = fetcher->reader;
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
+	uint64		row;
 
-	if (reader == NULL)
-	{
-		oldcontext = MemoryContextSwitchTo(fetcher->ps->state->es_query_cxt);
-		reader = palloc(sizeof(ItemReader));
-		OpenItemReader(reader, access);
-		fetcher->reader = reader;
-		MemoryContextSwitchTo(oldcontext);
-	}
-	if (!ReadItem(reader, key))
+	if (fetcher->reader == NULL)
+		OpenReader(fetcher, access);
+	if (!ReadItem(fetcher->reader, key))
 	{
 		fetcher->nrows = 0;
 		return false;
@@ -230,11 +383,26 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 		FindOthers(fetcher);
 
 	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-	FillFromReader(reader, access, NULL);
+	if (FillFromReader(fetcher->reader, access, NULL, &row) &&
+		fetcher->unique != NULL)
+		PutAlias(access, hash, row);
 	MemoryContextSwitchTo(oldcontext);
 
 	GetColumns(fetcher, values, isnull, tid);
 	return true;
+}
+
+static void
+OpenReader(ItemFetcher *fetcher, const ItemAccess *access)
+{
+	MemoryContext oldcontext;
+	ItemReader *reader;
+
+	oldcontext = MemoryContextSwitchTo(fetcher->ps->state->es_query_cxt);
+	reader = palloc(sizeof(ItemReader));
+	OpenItemReader(reader, access);
+	fetcher->reader = reader;
+	MemoryContextSwitchTo(oldcontext);
 }
 
 /* After the first row of a key has been read: where the others are, if any. */

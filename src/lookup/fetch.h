@@ -12,6 +12,7 @@
 #include "lookup/read.h"
 #include "nodes/execnodes.h"
 #include "table/keyarg.h"
+#include "table/uniquekey.h"
 
 /* How values are made one column of the key. */
 typedef struct FetchKey
@@ -20,19 +21,48 @@ typedef struct FetchKey
 	ColumnConverter converter;
 } FetchKey;
 
+/* What is known of a lookup that was fetched ahead. */
+typedef struct FetchHint
+{
+	StoreHint	place;
+	uint64		row;			/* by another unique index: where it leads */
+} FetchHint;
+
+/*
+ * The node's own way to show a row, of which these are the first columns, to
+ * expressions: in ecxt_scantuple of its expression context.
+ */
+typedef void (*FetchShow) (PlanState *ps, const Datum *values,
+						   const bool *isnull);
+
+/* What an index is made of that is no column, as expressions of the node. */
+typedef struct FetchKeyTest
+{
+	List	   *expressions;	/* ExprStates: columns of the key, in its order */
+	ExprState  *implying;		/* is the row in the index?  NULL: all are */
+	FetchShow	show;
+	FmgrInfo   *equals;			/* the key's own equality, by column */
+} FetchKeyTest;
+
 #define FETCH_SPACE		256
 
 typedef struct ItemFetcher
 {
 	ItemRelation *relation;
+	ItemShape  *shape;			/* with the columns looked up by for its key */
+	const uint64 *seed;			/* of the key's hashes */
 	int			nrows;			/* of the key that FetchColumns() looked up */
 	/* the rest is private */
+	Oid			index;			/* the plan's; InvalidOid: the primary key's */
+	Relation	pin;			/* it */
+	UniqueKey  *unique;			/* it; NULL: the primary key's */
+	FetchKeyTest *test;			/* NULL until it is needed, or at all */
 	PlanState  *ps;				/* the node: its snapshot, memory, counts */
 	int			nkeys;			/* columns of the key */
 	FetchKey   *keys;
 	FetchKey	only_key;		/* if there is but one */
 	int			natts;			/* columns to form */
-	uint64		shape_id;		/* that the converters were made for */
+	uint64		described;		/* the description that this is made for */
 	char	   *buffer;			/* the image of the current item */
 	Size		buffer_size;
 	Size		prefix;			/* bytes of an image that mostly are enough */
@@ -44,14 +74,22 @@ typedef struct ItemFetcher
 
 /*
  * For node "ps", which is beginning, and has the relation locked; *fetcher is
- * zero, and stays where it is.  Keys will be of values of these types (a list
- * of OIDs), for each of which PrepareComparison() succeeded when the plan was
- * made; the first "natts" columns will be wanted.  Memory is the executor
- * state's.
+ * zero, and stays where it is.  Rows are looked up by unique index "index", or
+ * by the primary key, if that is InvalidOid.  Keys will be of values of these
+ * types (a list of OIDs), for each of which PrepareComparison() succeeded when
+ * the plan was made; the first "natts" columns will be wanted.  Memory is the
+ * executor state's.
  */
 extern void BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid,
-						 const List *keytypes, int natts);
+						 Oid index, const List *keytypes, int natts);
 extern void EndFetcher(ItemFetcher *fetcher);
+
+/*
+ * Then, if the index has expressions among its columns or is partial: these, and
+ * clauses that imply its predicate.
+ */
+extern void SetFetchTest(ItemFetcher *fetcher, List *expressions,
+						 List *implying, FetchShow show);
 
 /*
  * Accept invalidations, and be ready for the relation as it is.  To be called
@@ -67,7 +105,7 @@ extern void RefreshFetcher(ItemFetcher *fetcher);
 static inline bool
 MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
 {
-	const ItemShape *shape = fetcher->relation->shape;
+	const ItemShape *shape = fetcher->shape;
 	ColumnConverter *converter = &fetcher->keys[i].converter;
 
 	if (converter->method == CONVERT_NOTHING && shape->keys[i].typbyval)
@@ -82,7 +120,7 @@ MakeFetchKey(ItemFetcher *fetcher, int i, Datum value, Datum *key)
 static inline uint64
 HashFetchKey(ItemFetcher *fetcher, const Datum *key)
 {
-	return KeyHash(fetcher->relation->shape, fetcher->relation->seed, key);
+	return KeyHash(fetcher->shape, fetcher->seed, key);
 }
 
 /*
@@ -90,20 +128,20 @@ HashFetchKey(ItemFetcher *fetcher, const Datum *key)
  * more than LOOKUP_BATCH of them.  hints[i] is for the lookup of hashes[i].
  */
 extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
-						  const uint64 *hashes, StoreHint *hints);
+						  const uint64 *hashes, FetchHint *hints);
 
 /*
- * Look a key up, with all checks.  False if the snapshot sees no such row.
- * Values that are not by value point into memory that is the fetcher's until
- * its next call.
+ * Look a key up, with all checks; "hint" may be NULL.  False if the snapshot
+ * sees no such row.  Values that are not by value point into memory that is the
+ * fetcher's until its next call.
  *
- * To a snapshot that the primary key does not hold for (rule U), the key may
+ * To a snapshot that the index does not hold for (rule U), the key may
  * have several rows: then fetcher->nrows is their number, the row got is the
  * first of them, in the order of the index, and FetchAnother() gets any, the
  * first being 0.
  */
 extern bool FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
-						 StoreHint hint, Datum *values, bool *isnull,
+						 const FetchHint *hint, Datum *values, bool *isnull,
 						 ItemPointer tid);
 extern void FetchAnother(ItemFetcher *fetcher, int row, Datum *values,
 						 bool *isnull, ItemPointer tid);

@@ -72,7 +72,7 @@ RelationIsReadByIndex(const ItemRelation *relation)
 void
 OpenItemReader(ItemReader *reader, const ItemAccess *access)
 {
-	ItemShape  *shape = access->shape;
+	ItemShape  *shape = access->key;
 
 	reader->rel = table_open(access->relation->relid, NoLock);
 	reader->index = index_open(access->index.oid, AccessShareLock);
@@ -145,6 +145,7 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 				 HeapTupleHeader *results, List **more)
 {
 	ItemReader	reader;
+	uint64		hash;
 
 	OpenItemReader(&reader, access);
 	for (int i = 0; i < nkeys; i++)
@@ -152,7 +153,7 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		if (keys[i] == NULL || !ReadItem(&reader, keys[i]))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
-		FillFromReader(&reader, access, results[i]);
+		(void) FillFromReader(&reader, access, results[i], &hash);
 		while (!access->unique && ReadAnother(&reader))
 		{
 			if (more == NULL)
@@ -196,9 +197,9 @@ RefuseMore(const ItemRelation *relation)
  * The key cached under is the row's own, which is not always the one that was
  * looked up (1.0 finds 1.00).
  */
-void
+bool
 FillFromReader(ItemReader *reader, const ItemAccess *access,
-			   HeapTupleHeader image)
+			   HeapTupleHeader image, uint64 *hash)
 {
 	TupleTableSlot *slot = reader->slot;
 	HeapTuple	tuple;
@@ -207,7 +208,7 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	FillItem	item;
 
 	if (!access->fill)
-		return;
+		return false;
 
 	/* a table that is filled from is a heap: BeginItemAccess() */
 	Assert(TTS_IS_BUFFERTUPLE(slot));
@@ -218,7 +219,7 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	if (image == NULL || ItemImageSize(image) > ItemSizeLimit())
 	{
 		CountTooLarge(access);
-		return;
+		return false;
 	}
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
@@ -226,6 +227,8 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	item.hash = KeyHash(access->shape, access->relation->seed, key);
 	FillItems(access, ((BufferHeapTupleTableSlot *) slot)->buffer, &item, 1,
 			  false);
+	*hash = item.hash;
+	return item.result == STORE_DONE;
 }
 
 void

@@ -36,7 +36,8 @@ extern bool RelationIsReadByIndex(const ItemRelation *relation);
  * Open a reader of access->index, for which RelationIsReadByIndex() has been
  * asked; read the row of a key into reader->slot (false if there is none); cache
  * the row that was read, which is "image" if that has been made, if
- * access->fill; close.
+ * access->fill (true, and *hash the hash that it is under, if it is cached now);
+ * close.
  *
  * Unless access->unique the key may have more rows, each of which the next call
  * of ReadAnother() reads into reader->other; "key" must not have changed.
@@ -46,8 +47,8 @@ extern void OpenItemReader(ItemReader *reader, const ItemAccess *access);
 extern bool ReadItem(ItemReader *reader, const Datum *key);
 extern bool ReadAnother(ItemReader *reader);
 extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
-extern void FillFromReader(ItemReader *reader, const ItemAccess *access,
-						   HeapTupleHeader image);
+extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
+						   HeapTupleHeader image, uint64 *hash);
 extern void CloseItemReader(ItemReader *reader);
 
 /*

@@ -95,6 +95,8 @@ MayBeUsed(ItemAccess *access, ItemRelation *relation, const ItemIndex *index,
 	access->shape = relation->shape;
 	access->snapshot = snapshot;
 	access->index = *index;
+	access->key = relation->shape;
+	access->seed = relation->seed;
 	access->unique = IndexIsUnique(index, snapshot);
 	access->epoch = EPOCH_NONE;
 	access->serve = false;

@@ -24,6 +24,8 @@ typedef struct ItemAccess
 	ItemShape  *shape;
 	Snapshot	snapshot;
 	ItemIndex	index;			/* by which rows are looked up */
+	ItemShape  *key;			/* with its columns for the key */
+	const uint64 *seed;			/* of that key's hashes */
 	bool		unique;			/* rule U: a key has one row at most */
 	uint64		epoch;			/* EPOCH_NONE: keep away from the cache */
 	bool		serve;

@@ -40,6 +40,8 @@
 #define HIT_COST		32
 /* ... and if the memory it is in was asked for ahead. */
 #define BATCHED_HIT_COST	5
+/* To get to a row by an alias takes so much longer. */
+#define ALIAS_FACTOR		1.5
 
 /*
  * What a lookup costs at most, of what the index scan would: enough less for the
@@ -57,23 +59,25 @@ static Cost LookupCost(const IndexPath *index, double misses, double hit_cost,
 
 Cost
 ScanLookupCost(PlannerInfo *root, const IndexPath *index, List *values,
-			   uint64 cached)
+			   uint64 cached, bool by_alias)
 {
 	double		misses = MissesPerLookup(root, index, values, cached,
 										 LikelyLookups(root, index));
 
 	/* the keys of an array are a batch */
-	return LookupCost(index, misses, index->path.rows > 1 ?
-					  BATCHED_HIT_COST : HIT_COST, MAX_COST);
+	return LookupCost(index, misses, (by_alias ? ALIAS_FACTOR : 1) *
+					  (index->path.rows > 1 ? BATCHED_HIT_COST : HIT_COST),
+					  MAX_COST);
 }
 
 Cost
 JoinLookupCost(PlannerInfo *root, const IndexPath *index, List *values,
-			   uint64 cached, double lookups)
+			   uint64 cached, bool by_alias, double lookups)
 {
 	return LookupCost(index,
 					  MissesPerLookup(root, index, values, cached, lookups),
-					  BATCHED_HIT_COST, BATCHED_MAX_COST);
+					  (by_alias ? ALIAS_FACTOR : 1) * BATCHED_HIT_COST,
+					  BATCHED_MAX_COST);
 }
 
 static Cost

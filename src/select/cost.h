@@ -11,18 +11,20 @@
 #include "nodes/pathnodes.h"
 
 /*
- * The average cost of a scan that stands for "index", a path over the primary
- * key with an equality for each of its columns.  "values" are what these are
- * compared with, "cached" how many rows of the table are in the cache.
+ * The average cost of a scan that stands for "index", a path over a unique index
+ * with an equality for each of its columns.  "values" are what these are
+ * compared with, "cached" how many rows of the table can be found in the cache,
+ * "by_alias" whether by an alias.
  */
 extern Cost ScanLookupCost(PlannerInfo *root, const IndexPath *index,
-						   List *values, uint64 cached);
+						   List *values, uint64 cached, bool by_alias);
 
 /*
  * The same for one of "lookups" such scans whose memory is asked for ahead, as
  * the lookup join does.
  */
 extern Cost JoinLookupCost(PlannerInfo *root, const IndexPath *index,
-						   List *values, uint64 cached, double lookups);
+						   List *values, uint64 cached, bool by_alias,
+						   double lookups);
 
 #endif							/* ITEMCACHE_SELECT_COST_H */

@@ -25,12 +25,14 @@
  *						rows that is its value, or 0: a constant
  *		JOIN_KEY_TYPES	OIDs of these values' types
  *
- * and so is its custom_exprs, of which the last is for EXPLAIN:
+ * and so is its custom_exprs:
  *
  *		JOIN_CONSTANTS	values of the key that are constants, in its order
  *		JOIN_QUAL		what else a row of the outer plan and an item have to
  *						satisfy to be joined
- *		JOIN_COMPARISONS	the clauses that the key was made of
+ *		JOIN_COMPARISONS	the clauses that the key was made of, for EXPLAIN
+ *		JOIN_EXPRESSIONS	those of the key's columns that are expressions
+ *		JOIN_IMPLYING	clauses that imply the index's predicate, if it has one
  */
 typedef enum JoinPrivate
 {
@@ -46,14 +48,17 @@ typedef enum JoinNumbers
 	JOIN_RTI,					/* range table index of the items' table, less
 								 * the lowest one of the join */
 	JOIN_NATTS,					/* its columns up to the last one used */
-	JOIN_SINGLE					/* 1: the first item that joins is all */
+	JOIN_SINGLE,				/* 1: the first item that joins is all */
+	JOIN_INDEX					/* OID of the index; 0: the primary key's */
 } JoinNumbers;
 
 typedef enum JoinExprs
 {
 	JOIN_CONSTANTS,
 	JOIN_QUAL,
-	JOIN_COMPARISONS
+	JOIN_COMPARISONS,
+	JOIN_EXPRESSIONS,
+	JOIN_IMPLYING
 } JoinExprs;
 
 /* Install the planner's hook and the node's methods. */

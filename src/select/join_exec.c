@@ -101,7 +101,8 @@ typedef struct ItemJoinState
 	bool		exhausted;
 	OuterRow	rows[LOOKUP_BATCH];
 	uint64		hashes[LOOKUP_BATCH];	/* of their lookups */
-	StoreHint	hints[LOOKUP_BATCH];
+	FetchHint	hints[LOOKUP_BATCH];
+	OuterRow   *current;		/* of which the item is being looked up */
 	MemoryContext batchcontext; /* holds what their columns point to */
 
 	/* columns of the current item */
@@ -124,6 +125,7 @@ static void KeepRow(ItemJoinState *state, OuterRow *row, TupleTableSlot *slot);
 static bool MakeRowKey(ItemJoinState *state, OuterRow *row,
 					   const Datum *constants, const bool *constant_nulls);
 static bool FindMatch(ItemJoinState *state, OuterRow *row);
+static void ShowJoined(PlanState *ps, const Datum *values, const bool *isnull);
 static TupleTableSlot *StoreColumns(ItemJoinState *state, OuterRow *row,
 									bool matched, TupleTableSlot *slot,
 									const JoinedColumn *columns, int ncolumns);
@@ -187,8 +189,12 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 	FindColumns(state, plan);
 	MakeRows(state, RelationGetNumberOfAttributes(rel));
 	BeginFetcher(&state->fetcher, &node->ss.ps, RelationGetRelid(rel),
+				 (Oid) list_nth_int(numbers, JOIN_INDEX),
 				 list_nth(plan->custom_private, JOIN_KEY_TYPES),
 				 list_nth_int(numbers, JOIN_NATTS));
+	SetFetchTest(&state->fetcher,
+				 list_nth(plan->custom_exprs, JOIN_EXPRESSIONS),
+				 list_nth(plan->custom_exprs, JOIN_IMPLYING), ShowJoined);
 	TellWarmthIfChanged(state->fetcher.relation);
 	state->batch = 1;
 }
@@ -474,6 +480,7 @@ FindMatch(ItemJoinState *state, OuterRow *row)
 	ItemFetcher *fetcher = &state->fetcher;
 	ItemPointerData tid;
 
+	state->current = row;
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -482,7 +489,7 @@ FindMatch(ItemJoinState *state, OuterRow *row)
 			FetchAnother(fetcher, state->row, state->values, state->isnull, &tid);
 		else if (row->lookup < 0 ||
 				 !FetchColumns(fetcher, row->key, state->hashes[row->lookup],
-							   state->hints[row->lookup], state->values,
+							   &state->hints[row->lookup], state->values,
 							   state->isnull, &tid))
 			return false;
 		state->row = state->row + 1 < fetcher->nrows ? state->row + 1 : 0;
@@ -496,6 +503,18 @@ FindMatch(ItemJoinState *state, OuterRow *row)
 			return true;
 	} while (state->row > 0);
 	return false;
+}
+
+/* For expressions that say whether it is the row's item: FetchShow. */
+static void
+ShowJoined(PlanState *ps, const Datum *values, const bool *isnull)
+{
+	ItemJoinState *state = (ItemJoinState *) ps;
+
+	Assert(values == state->values && isnull == state->isnull);
+	ps->ps_ExprContext->ecxt_scantuple =
+		StoreColumns(state, state->current, true,
+					 state->css.ss.ss_ScanTupleSlot, state->scan, state->nscan);
 }
 
 /* Put the columns of a row, and of its item, if any, together in a slot. */

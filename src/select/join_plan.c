@@ -41,7 +41,7 @@ typedef enum JoinPathPrivate
 {
 	PATH_NUMBERS,				/* integers: the join's type, the inner relid,
 								 * 1 if a row joins one item at most */
-	PATH_INDEXCLAUSES,			/* that the key is made of */
+	PATH_INNER,					/* the inner scan's path */
 	PATH_INNER_CLAUSES,			/* of the inner scan, these included */
 	PATH_JOIN_CLAUSES			/* of the join */
 } JoinPathPrivate;
@@ -318,7 +318,7 @@ MakeJoinPath(PlannerInfo *root, RelOptInfo *joinrel, Path *outer,
 		list_make4(list_make3_int(jointype, inner->path.parent->relid,
 								  loop->jpath.inner_unique ||
 								  jointype == JOIN_SEMI || jointype == JOIN_ANTI),
-				   ScanPathClauses(inner),
+				   inner,
 				   list_concat_copy(inner->path.parent->baserestrictinfo,
 									inner->path.param_info->ppi_clauses),
 				   loop->jpath.joinrestrictinfo);
@@ -405,7 +405,10 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	CustomScan *plan = makeNode(CustomScan);
 	Plan	   *outer = linitial(custom_plans);
 	List	   *numbers = list_nth(best_path->custom_private, PATH_NUMBERS);
-	List	   *indexclauses = list_nth(best_path->custom_private, PATH_INDEXCLAUSES);
+	CustomPath *inner = list_nth(best_path->custom_private, PATH_INNER);
+	List	   *indexclauses = ScanPathClauses(inner);
+	List	   *expressions = ScanPathExpressions(inner);
+	List	   *implying = ScanPathImplying(inner);
 	List	   *inner_clauses = list_nth(best_path->custom_private, PATH_INNER_CLAUSES);
 	List	   *join_clauses = list_nth(best_path->custom_private, PATH_JOIN_CLAUSES);
 	JoinType	jointype = linitial_int(numbers);
@@ -446,11 +449,14 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 
 	/* a projection may put another target list in the place of this one */
 	plan->custom_scan_tlist =
-		ScanTargetList(rel, list_make4(best_path->path.pathtarget->exprs, qual,
-									   otherqual, comparisons));
+		ScanTargetList(rel, list_concat(list_make4(best_path->path.pathtarget->exprs,
+												   qual, otherqual, comparisons),
+										list_copy(implying)));
 	qual = (List *) UseVarsOf((Node *) qual, plan->custom_scan_tlist);
 	otherqual = (List *) UseVarsOf((Node *) otherqual, plan->custom_scan_tlist);
 	comparisons = (List *) UseVarsOf((Node *) comparisons, plan->custom_scan_tlist);
+	expressions = (List *) UseVarsOf((Node *) expressions, plan->custom_scan_tlist);
+	implying = (List *) UseVarsOf((Node *) implying, plan->custom_scan_tlist);
 	foreach(lc, plan->custom_scan_tlist)
 	{
 		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
@@ -469,11 +475,13 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->scan.scanrelid = 0;
 	plan->flags = best_path->flags;
 	plan->custom_plans = custom_plans;
-	plan->custom_exprs = list_make3(constants, qual, comparisons);
+	plan->custom_exprs = list_make5(constants, qual, comparisons, expressions,
+									implying);
 	plan->custom_private =
-		list_make4(list_make4_int(jointype,
+		list_make4(list_make5_int(jointype,
 								  relid - bms_next_member(rel->relids, -1),
-								  natts, lthird_int(numbers)),
+								  natts, lthird_int(numbers),
+								  (int) ScanPathIndex(inner)),
 				   columns, keys, types);
 	plan->methods = &ItemJoinMethods;
 	return &plan->scan.plan;

@@ -2,7 +2,7 @@
  *
  * scan.h
  *	  Plain SELECT from the cache: a Custom Scan on an equality with each
- *	  column of the primary key.
+ *	  column of the primary key, or of another unique index.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,14 +19,19 @@
  *
  *		SCAN_NUMBERS	integers: ScanNumbers below
  *		SCAN_KEY_TYPES	OIDs of the types of the values that make a key
- *		SCAN_ATTNOS		the columns of the key, in its order
+ *		SCAN_ATTNOS		the columns of the key, in its order; 0: the next of
+ *						SCAN_EXPRESSIONS
  *		SCAN_OPERATORS	OIDs of the operators that compare them, for EXPLAIN
  *		SCAN_COLUMNS	the columns of the custom_scan_tlist, if there is one;
  *						then it is the target list, and the scan forms no other
  *						columns
  *		SCAN_FUNCTIONS	OIDs of the operators' functions
  *
- * and its custom_exprs are the values that the key's columns are compared with.
+ * and so is its custom_exprs:
+ *
+ *		SCAN_VALUES		the values that the key's columns are compared with
+ *		SCAN_EXPRESSIONS	those of the key's columns that are expressions
+ *		SCAN_IMPLYING	clauses that imply the index's predicate, if it has one
  */
 typedef enum ScanPrivate
 {
@@ -42,19 +47,31 @@ typedef enum ScanNumbers
 {
 	SCAN_ARRAY,					/* 1: the value of the one column is an array */
 	SCAN_NATTS,					/* columns up to the last one used */
-	SCAN_DESCENDING				/* 1: of an array, keys from the greatest on */
+	SCAN_DESCENDING,			/* 1: of an array, keys from the greatest on */
+	SCAN_INDEX					/* OID of the index; 0: the primary key's */
 } ScanNumbers;
+
+typedef enum ScanExprs
+{
+	SCAN_VALUES,
+	SCAN_EXPRESSIONS,
+	SCAN_IMPLYING
+} ScanExprs;
 
 /* Install the planner's hook and the node's methods. */
 extern void ScanInit(void);
 
 /*
- * Of a path: is it one of ours; does it look up an array of keys; and the
- * index clauses that make the key, one for each of its columns.
+ * Of a path: is it one of ours; does it look up an array of keys; the index
+ * clauses that make the key, one for each of its columns; SCAN_INDEX,
+ * SCAN_EXPRESSIONS and SCAN_IMPLYING.
  */
 extern bool IsScanPath(const Path *path);
 extern bool ScanPathHasArray(const CustomPath *path);
 extern List *ScanPathClauses(const CustomPath *path);
+extern Oid	ScanPathIndex(const CustomPath *path);
+extern List *ScanPathExpressions(const CustomPath *path);
+extern List *ScanPathImplying(const CustomPath *path);
 
 /* What one of "lookups" scans by such a path costs if they are made in batches. */
 extern Cost ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path,

@@ -29,6 +29,7 @@
 #include "lookup/lookup.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "select/scan.h"
 #include "table/privilege.h"
 #include "utils/array.h"
@@ -61,7 +62,7 @@ typedef struct ItemScanState
 	bool		descending;		/* is its greatest key the first? */
 	int			batch;			/* of LOOKUP_BATCH keys that was fetched, or -1 */
 	uint64	   *hashes;			/* of its keys */
-	StoreHint  *hints;
+	FetchHint  *hints;
 
 	ItemFetcher fetcher;
 } ItemScanState;
@@ -87,13 +88,15 @@ static int	SortKeys(ItemScanState *state, Datum *keys, int n);
 static int	CompareKeys(const void *a, const void *b, void *arg);
 static bool FetchAtPosition(ItemScanState *state, TupleTableSlot *slot);
 static bool FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
-					 StoreHint hint, TupleTableSlot *slot);
+					 const FetchHint *hint, TupleTableSlot *slot);
+static void ShowRow(PlanState *ps, const Datum *values, const bool *isnull);
 static bool MakeKey(ItemScanState *state);
 static bool EvaluateKey(ItemScanState *state, MemoryContext context);
 static Datum EvaluateValue(ItemScanState *state, int i, bool *isnull);
 static bool NeedsNoState(const Expr *value);
 static void InitValue(ItemScanState *state, int i);
-static Expr *KeyComparison(CustomScan *plan, Oid relid, int i);
+static Expr *KeyComparison(CustomScan *plan, Oid relid, int i,
+						   int *expression);
 static void PrefetchBatch(ItemScanState *state, int batch);
 
 static const CustomExecMethods ItemScanExecMethods = {
@@ -130,11 +133,11 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ListCell   *lc;
 
-	state->nkeys = list_length(plan->custom_exprs);
+	state->values = list_nth(plan->custom_exprs, SCAN_VALUES);
+	state->nkeys = list_length(state->values);
 	state->is_array = list_nth_int(numbers, SCAN_ARRAY) != 0;
 	state->descending = list_nth_int(numbers, SCAN_DESCENDING) != 0;
 	state->nlookups = -1;
-	state->values = plan->custom_exprs;
 	for (int i = 0; i < state->nkeys; i++)
 	{
 		if (!NeedsNoState(list_nth(state->values, i)))
@@ -155,12 +158,16 @@ BeginItemScan(CustomScanState *node, EState *estate, int eflags)
 	else
 	{
 		state->hashes = palloc(LOOKUP_BATCH * sizeof(uint64));
-		state->hints = palloc(LOOKUP_BATCH * sizeof(StoreHint));
+		state->hints = palloc(LOOKUP_BATCH * sizeof(FetchHint));
 	}
 	BeginFetcher(&state->fetcher, &node->ss.ps,
 				 RelationGetRelid(node->ss.ss_currentRelation),
+				 (Oid) list_nth_int(numbers, SCAN_INDEX),
 				 list_nth(plan->custom_private, SCAN_KEY_TYPES),
 				 list_nth_int(numbers, SCAN_NATTS));
+	SetFetchTest(&state->fetcher,
+				 list_nth(plan->custom_exprs, SCAN_EXPRESSIONS),
+				 list_nth(plan->custom_exprs, SCAN_IMPLYING), ShowRow);
 
 	/* of the whole row, columns that are not looked at might be copied */
 	slot->tts_tableOid = state->fetcher.relation->relid;
@@ -312,7 +319,7 @@ EvaluateArray(ItemScanState *state)
 static int
 SortKeys(ItemScanState *state, Datum *keys, int n)
 {
-	const KeyColumn *column = &state->fetcher.relation->shape->keys[0];
+	const KeyColumn *column = &state->fetcher.shape->keys[0];
 	KeyOrder	order;
 	int			last = 0;
 
@@ -351,7 +358,7 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 {
 	const Datum *key = state->keys;
 	uint64		hash;
-	StoreHint	hint = NULL;
+	const FetchHint *hint = NULL;
 
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 	RefreshFetcher(&state->fetcher);
@@ -364,7 +371,7 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
 			PrefetchBatch(state, i / LOOKUP_BATCH);
 		key = &state->keys[i];
 		hash = state->hashes[i % LOOKUP_BATCH];
-		hint = state->hints[i % LOOKUP_BATCH];
+		hint = &state->hints[i % LOOKUP_BATCH];
 	}
 	else if (MakeKey(state))
 		hash = HashFetchKey(&state->fetcher, key);
@@ -379,8 +386,8 @@ FetchAtPosition(ItemScanState *state, TupleTableSlot *slot)
  * of the key that was looked up last.
  */
 static bool
-FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
-		 TupleTableSlot *slot)
+FetchRow(ItemScanState *state, const Datum *key, uint64 hash,
+		 const FetchHint *hint, TupleTableSlot *slot)
 {
 	ItemFetcher *fetcher = &state->fetcher;
 	Datum		item_values[MaxHeapAttributeNumber];
@@ -388,24 +395,47 @@ FetchRow(ItemScanState *state, const Datum *key, uint64 hash, StoreHint hint,
 	bool		direct = state->columns == NIL;
 	Datum	   *values = direct ? slot->tts_values : item_values;
 	bool	   *isnull = direct ? slot->tts_isnull : item_isnull;
+	ItemPointerData tid;
+
+	if (key == NULL)
+		FetchAnother(fetcher, state->row, values, isnull, &tid);
+	else if (!FetchColumns(fetcher, key, hash, hint, values, isnull, &tid))
+	{
+		/* another row may have been shown, and was not it */
+		if (!TTS_EMPTY(slot))
+			ExecClearTuple(slot);
+		return false;
+	}
+	ShowRow(&state->css.ss.ps, values, isnull);
+	slot->tts_tid = tid;
+	return true;
+}
+
+/*
+ * Put a row into the scan slot, of whose columns, if it has not those of the
+ * table, these are all up to the last one used.  Also for expressions that say
+ * whether it is the row: FetchShow.
+ */
+static void
+ShowRow(PlanState *ps, const Datum *values, const bool *isnull)
+{
+	ItemScanState *state = (ItemScanState *) ps;
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 	ListCell   *lc;
 	int			i = 0;
 
-	if (key == NULL)
-		FetchAnother(fetcher, state->row, values, isnull, &slot->tts_tid);
-	else if (!FetchColumns(fetcher, key, hash, hint, values, isnull,
-						   &slot->tts_tid))
-		return false;
+	if (!TTS_EMPTY(slot))
+		ExecClearTuple(slot);
 	foreach(lc, state->columns)
 	{
 		AttrNumber	attno = lfirst_int(lc);
 
-		Assert(attno <= fetcher->natts);
+		Assert(attno <= state->fetcher.natts);
 		slot->tts_values[i] = values[attno - 1];
 		slot->tts_isnull[i++] = isnull[attno - 1];
 	}
 	ExecStoreVirtualTuple(slot);
-	return true;
+	ps->ps_ExprContext->ecxt_scantuple = slot;
 }
 
 /*
@@ -523,11 +553,13 @@ ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *comparisons = NIL;
+	int			expression = 0;
 	List	   *context;
 
-	for (int i = 0; i < list_length(plan->custom_exprs); i++)
+	for (int i = 0; i < ((ItemScanState *) node)->nkeys; i++)
 		comparisons = lappend(comparisons,
-							  KeyComparison(plan, RelationGetRelid(node->ss.ss_currentRelation), i));
+							  KeyComparison(plan, RelationGetRelid(node->ss.ss_currentRelation),
+											i, &expression));
 	context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan,
 									   ancestors);
 	ExplainPropertyText("Key",
@@ -541,13 +573,16 @@ ExplainItemScan(CustomScanState *node, List *ancestors, ExplainState *es)
 	ExplainCacheUse(&node->ss.ps, es);
 }
 
-/* The clause that a value of the key was taken from, for people to read. */
+/*
+ * The clause that a value of the key was taken from, for people to read.
+ * *expression counts the key's columns that are expressions.
+ */
 static Expr *
-KeyComparison(CustomScan *plan, Oid relid, int i)
+KeyComparison(CustomScan *plan, Oid relid, int i, int *expression)
 {
 	Oid			opno = list_nth_oid(list_nth(plan->custom_private, SCAN_OPERATORS), i);
 	AttrNumber	attno = list_nth_int(list_nth(plan->custom_private, SCAN_ATTNOS), i);
-	Expr	   *value = list_nth(plan->custom_exprs, i);
+	Expr	   *value = list_nth(list_nth(plan->custom_exprs, SCAN_VALUES), i);
 	Expr	   *column;
 	Oid			type;
 	int32		typmod;
@@ -555,9 +590,19 @@ KeyComparison(CustomScan *plan, Oid relid, int i)
 	Oid			left;
 	Oid			right;
 
-	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
-	column = (Expr *) makeVar(plan->scan.scanrelid, attno, type, typmod,
-							  collation, 0);
+	if (attno == InvalidAttrNumber)
+	{
+		column = list_nth(list_nth(plan->custom_exprs, SCAN_EXPRESSIONS),
+						  (*expression)++);
+		type = exprType((Node *) column);
+		collation = exprCollation((Node *) column);
+	}
+	else
+	{
+		get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+		column = (Expr *) makeVar(plan->scan.scanrelid, attno, type, typmod,
+								  collation, 0);
+	}
 	op_input_types(opno, &left, &right);
 	if (left != type && !IsPolymorphicType(left))
 		column = (Expr *) makeRelabelType(column, left, -1, collation,

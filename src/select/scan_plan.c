@@ -2,15 +2,16 @@
  *
  * scan_plan.c
  *	  Planning the Custom Scan: where the planner has a path over the primary
- *	  key with an equality for each of its columns, offer one over the cache.
+ *	  key, or another unique index, with an equality for each of its columns,
+ *	  offer one over the cache.
  *
  * A path of ours is an index path in another guise: it takes over the clauses
  * that the planner has matched to the key, with all that this settled (which
  * side is the column, equivalence classes, outer joins, leakproofness, what
  * other relations it depends on).  It costs less (cost.c), so it takes the place
- * of that index path; what wins against a lookup of the row (an index-only scan, a
- * scan of a table of one page, a hash join) wins against ours, the more so the
- * less of the table is cached.
+ * of that index path; what wins against a lookup of the row (a scan of a table of
+ * one page, a hash join) wins against ours, the more so the less of the table is
+ * cached.  Among several keys the cheapest wins.
  *
  * It is not offered where a cached row would not do: for the target of an
  * UPDATE or DELETE and for row marks, where system columns other than ctid and
@@ -20,7 +21,7 @@
  *
  * What can change between planning and execution is the executor's to check.
  *
- * May call: visibility, cost, keyarg, relation, warmth.
+ * May call: visibility, cost, keyarg, relation, uniquekey, warmth.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +37,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -45,6 +47,7 @@
 #include "select/scan.h"
 #include "settings.h"
 #include "table/keyarg.h"
+#include "table/uniquekey.h"
 #include "table/warmth.h"
 #include "utils/lsyscache.h"
 
@@ -55,7 +58,10 @@
 typedef enum ScanPathPrivate
 {
 	PATH_INDEXCLAUSES,			/* IndexClauses that the key is made of */
-	PATH_INDEXPATH				/* the IndexPath that it stands for */
+	PATH_INDEXPATH,				/* the IndexPath that it stands for */
+	PATH_EXPRESSIONS,			/* SCAN_EXPRESSIONS, ... */
+	PATH_IMPLYING,
+	PATH_INDEX
 } ScanPathPrivate;
 
 static set_rel_pathlist_hook_type PreviousSetRelPathlistHook = NULL;
@@ -67,11 +73,26 @@ static bool MayOfferScan(PlannerInfo *root, RelOptInfo *rel, Index rti,
 static bool IsTargetOrMarked(PlannerInfo *root, RelOptInfo *rel, Index rti);
 static bool UsesSystemColumns(RelOptInfo *rel);
 static ItemRelation *ServedRelation(Oid relid);
-static bool IsKeyLookup(const IndexPath *path, const ItemRelation *relation);
+static List *DominatedPaths(PlannerInfo *root, RelOptInfo *rel,
+							ItemRelation *relation);
+static bool MayBeDominated(RelOptInfo *rel, const IndexOptInfo *index,
+						   ItemRelation *relation, Bitmapset *compared);
+static bool HasPathOf(RelOptInfo *rel, const IndexOptInfo *index);
+static const ItemShape *FindLookup(ItemRelation *relation,
+								   const IndexOptInfo *info,
+								   const ItemIndex **index);
+static bool IsKeyLookup(const IndexPath *path, const ItemShape *shape);
 static bool ClauseIsLookup(const IndexClause *clause, const ItemShape *shape,
 						   bool *is_array);
+static bool FindImplying(RelOptInfo *rel, const IndexPath *path,
+						 List **implying);
+static List *FewestImplying(List *predicate, List *clauses);
 static Path *MakeScanPath(PlannerInfo *root, RelOptInfo *rel,
-						  IndexPath *index, const ItemRelation *relation);
+						  IndexPath *index, ItemRelation *relation,
+						  List *implying);
+static List *KeyExpressions(const IndexPath *index, ItemRelation *relation);
+static uint64 CachedLookups(const IndexPath *index,
+							const ItemRelation *relation);
 static ParamPathInfo *UnhashableParams(const ParamPathInfo *params,
 									   List *indexclauses);
 static void ReplaceClause(List *indexclauses, const RestrictInfo *clause,
@@ -81,7 +102,8 @@ static Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
 						  List *custom_plans);
 static Node *KeyValue(const IndexClause *clause, bool *is_array);
 static bool IsDescending(const CustomPath *path);
-static Oid	ComparisonOperator(const Expr *comparison, AttrNumber *attno);
+static Oid	ComparisonOperator(const Expr *comparison);
+static Node *ComparedColumn(const Expr *comparison);
 static List *DirectColumns(List *tlist, AttrNumber natts);
 static bool UsesOnly(List *qual, List *tlist, Index relid);
 static int	LastColumnUsed(PlannerInfo *root, RelOptInfo *rel, List *tlist,
@@ -128,20 +150,32 @@ SetRelPathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 	PlanDependsOnWarmth(root, rte->relid);
 
 	/* add_path() changes the list */
-	foreach(lc, rel->pathlist)
+	foreach(lc, list_concat(list_copy(rel->pathlist),
+							DominatedPaths(root, rel, relation)))
 	{
 		IndexPath  *path = lfirst(lc);
+		const ItemIndex *index;
+		const ItemShape *shape;
 
-		if (!IsA(path, IndexPath) || !IsKeyLookup(path, relation))
+		if (!IsA(path, IndexPath))
+			continue;
+		shape = FindLookup(relation, path->indexinfo, &index);
+		if (shape == NULL || !IsKeyLookup(path, shape))
 			continue;
 		/* rule U: in a later transaction it will be offered */
-		if (IndexIsOld(&relation->pk))
+		if (IndexIsOld(index))
 			lookups = lappend(lookups, path);
 		else
 			root->glob->transientPlan = true;
 	}
 	foreach(lc, lookups)
-		add_path(rel, MakeScanPath(root, rel, lfirst(lc), relation));
+	{
+		List	   *implying;
+
+		if (FindImplying(rel, lfirst(lc), &implying))
+			add_path(rel, MakeScanPath(root, rel, lfirst(lc), relation,
+									   implying));
+	}
 }
 
 /* The cheap tests first: this runs for every relation of every query. */
@@ -230,20 +264,114 @@ ServedRelation(Oid relid)
 }
 
 /*
- * Is it a scan of the primary key with an equality for each column, whose
+ * Paths by indexes of which there is none any more, since a path by another
+ * index cost no more: of lookups by two keys, one can still be cheaper.  The
+ * planner makes them again, of one index at a time.
+ */
+static List *
+DominatedPaths(PlannerInfo *root, RelOptInfo *rel, ItemRelation *relation)
+{
+	List	   *clauses = extract_actual_clauses(rel->baserestrictinfo, false);
+	List	   *indexes = rel->indexlist;
+	List	   *pathlist = rel->pathlist;
+	List	   *partial_pathlist = rel->partial_pathlist;
+	Bitmapset  *compared = NULL;
+	List	   *paths = NIL;
+	ListCell   *lc;
+
+	if (list_length(indexes) < 2)
+		return NIL;
+	pull_varattnos((Node *) clauses, rel->relid, &compared);
+	foreach(lc, indexes)
+	{
+		IndexOptInfo *index = lfirst(lc);
+
+		if (!MayBeDominated(rel, index, relation, compared))
+			continue;
+		rel->indexlist = list_make1(index);
+		rel->pathlist = rel->partial_pathlist = NIL;
+		create_index_paths(root, rel);
+		paths = list_concat(paths, rel->pathlist);
+		rel->indexlist = indexes;
+		rel->pathlist = pathlist;
+		rel->partial_pathlist = partial_pathlist;
+	}
+	bms_free(compared);
+	return paths;
+}
+
+/* Are all columns of a unique index's key compared, and has it no path? */
+static bool
+MayBeDominated(RelOptInfo *rel, const IndexOptInfo *index,
+			   ItemRelation *relation, Bitmapset *compared)
+{
+	const ItemIndex *info;
+	Bitmapset  *columns = NULL;
+	bool		all;
+
+	if (!index->unique || !index->immediate || HasPathOf(rel, index))
+		return false;
+	pull_varattnos((Node *) index->indexprs, rel->relid, &columns);
+	for (int i = 0; i < index->nkeycolumns; i++)
+	{
+		if (index->indexkeys[i] != 0)
+			columns = bms_add_member(columns, index->indexkeys[i] -
+									 FirstLowInvalidHeapAttributeNumber);
+	}
+	all = bms_is_subset(columns, compared);
+	bms_free(columns);
+	return all && FindLookup(relation, index, &info) != NULL;
+}
+
+static bool
+HasPathOf(RelOptInfo *rel, const IndexOptInfo *index)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->pathlist)
+	{
+		IndexPath  *path = lfirst(lc);
+
+		if (IsA(path, IndexPath) && path->indexinfo == index)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The shape that has an index's columns for its key, and what is known of the
+ * index; NULL if rows are not looked up by that.
+ */
+static const ItemShape *
+FindLookup(ItemRelation *relation, const IndexOptInfo *info,
+		   const ItemIndex **index)
+{
+	const UniqueKey *unique;
+
+	*index = &relation->pk;
+	if (info->indexoid == relation->pk.oid)
+		return relation->shape;
+	if (!info->unique || !info->immediate)
+		return NULL;
+	unique = FindUniqueKey(relation, info->indexoid);
+	if (unique == NULL || !unique->eligible)
+		return NULL;
+	*index = &unique->index;
+	return unique->shape;
+}
+
+/*
+ * Is it a scan of the index with an equality for each column of the key, whose
  * values we can make keys of?
  */
 static bool
-IsKeyLookup(const IndexPath *path, const ItemRelation *relation)
+IsKeyLookup(const IndexPath *path, const ItemShape *shape)
 {
-	const ItemShape *shape = relation->shape;
 	bool		is_array;
 	ListCell   *lc;
 	int			column = 0;
 
-	if (path->path.pathtype != T_IndexScan ||
-		path->indexinfo->indexoid != relation->pk.oid ||
-		path->indexorderbys != NIL ||
+	if (path->indexorderbys != NIL ||
 		list_length(path->indexclauses) != shape->nkeys)
 		return false;
 	foreach(lc, path->indexclauses)
@@ -307,10 +435,62 @@ KeyValue(const IndexClause *clause, bool *is_array)
 	return NULL;
 }
 
+/*
+ * The clauses by which a row that an alias leads to is known to be in a partial
+ * index: as few of the scan's as imply its predicate.  False if there is no
+ * telling by clauses that may be evaluated at once, before others of which row
+ * security says that they come first.
+ */
+static bool
+FindImplying(RelOptInfo *rel, const IndexPath *path, List **implying)
+{
+	List	   *predicate = path->indexinfo->indpred;
+	List	   *all = list_copy(rel->baserestrictinfo);
+	List	   *clauses = NIL;
+	ListCell   *lc;
+
+	*implying = NIL;
+	if (predicate == NIL)
+		return true;
+	if (path->path.param_info != NULL)
+		all = list_concat(all, path->path.param_info->ppi_clauses);
+	foreach(lc, all)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (!rinfo->pseudoconstant &&
+			restriction_is_securely_promotable(rinfo, rel) &&
+			!contain_mutable_functions((Node *) rinfo->clause) &&
+			!contain_subplans((Node *) rinfo->clause))
+			clauses = lappend(clauses, rinfo->clause);
+	}
+	*implying = FewestImplying(predicate, clauses);
+	return *implying != NIL;
+}
+
+static List *
+FewestImplying(List *predicate, List *clauses)
+{
+	List	   *left = clauses;
+	ListCell   *lc;
+
+	if (!predicate_implied_by(predicate, clauses, false))
+		return NIL;
+	foreach(lc, clauses)
+	{
+		List	   *fewer = list_delete_ptr(list_copy(left), lfirst(lc));
+
+		if (predicate_implied_by(predicate, fewer, false))
+			left = fewer;
+	}
+	return left;
+}
+
 static Path *
 MakeScanPath(PlannerInfo *root, RelOptInfo *rel, IndexPath *index,
-			 const ItemRelation *relation)
+			 ItemRelation *relation, List *implying)
 {
+	Oid			indexoid = index->indexinfo->indexoid;
 	CustomPath *path = makeNode(CustomPath);
 	List	   *clauses = list_copy(index->indexclauses);
 
@@ -323,14 +503,54 @@ MakeScanPath(PlannerInfo *root, RelOptInfo *rel, IndexPath *index,
 	/* rescans pay the total cost, and pay it for each row */
 	path->path.startup_cost = 0;
 	path->path.total_cost = ScanLookupCost(root, index, ScanKeyValues(clauses),
-										   CachedRows(relation));
+										   CachedLookups(index, relation),
+										   indexoid != relation->pk.oid);
 	CopyDisabledNodes(&path->path, &index->path);
-	path->custom_private = list_make2(clauses, index);
+	if (indexoid == relation->pk.oid)
+		indexoid = InvalidOid;
+	path->custom_private = list_make5(clauses, index,
+									  KeyExpressions(index, relation), implying,
+									  makeInteger((int) indexoid));
 	path->path.pathkeys = index->path.pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_BACKWARD_SCAN |
 		CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &ItemScanPathMethods;
 	return &path->path;
+}
+
+/*
+ * The index's columns that are expressions, as the clauses have them, which may
+ * differ from how the index has them in what makes no difference.
+ */
+static List *
+KeyExpressions(const IndexPath *index, ItemRelation *relation)
+{
+	Oid			indexoid = index->indexinfo->indexoid;
+	const ItemShape *shape;
+	List	   *expressions = NIL;
+	ListCell   *lc;
+	int			i = 0;
+
+	if (indexoid == relation->pk.oid)
+		return NIL;
+	shape = FindUniqueKey(relation, indexoid)->shape;
+	foreach(lc, ScanKeyComparisons(index->indexclauses))
+	{
+		if (shape->keys[i++].attno == InvalidAttrNumber)
+			expressions = lappend(expressions, ComparedColumn(lfirst(lc)));
+	}
+	return expressions;
+}
+
+/* How many rows can be looked up by the index in the cache. */
+static uint64
+CachedLookups(const IndexPath *index, const ItemRelation *relation)
+{
+	uint64		cached = CachedRows(relation);
+
+	if (index->indexinfo->indexoid == relation->pk.oid)
+		return cached;
+	return Min(cached, OwnerItems(relation->owner, relation->key, STORE_ALIAS));
 }
 
 /*
@@ -407,15 +627,34 @@ ScanPathClauses(const CustomPath *path)
 	return list_nth(path->custom_private, PATH_INDEXCLAUSES);
 }
 
+List *
+ScanPathExpressions(const CustomPath *path)
+{
+	return list_nth(path->custom_private, PATH_EXPRESSIONS);
+}
+
+List *
+ScanPathImplying(const CustomPath *path)
+{
+	return list_nth(path->custom_private, PATH_IMPLYING);
+}
+
+Oid
+ScanPathIndex(const CustomPath *path)
+{
+	return (Oid) intVal(list_nth(path->custom_private, PATH_INDEX));
+}
+
 /* The relation is the query's, so it was found to be served. */
 Cost
 ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path, double lookups)
 {
 	Oid			relid = root->simple_rte_array[path->path.parent->relid]->relid;
+	IndexPath  *index = list_nth(path->custom_private, PATH_INDEXPATH);
 
-	return JoinLookupCost(root, list_nth(path->custom_private, PATH_INDEXPATH),
-						  ScanKeyValues(ScanPathClauses(path)),
-						  CachedRows(FindItemRelation(relid)), lookups);
+	return JoinLookupCost(root, index, ScanKeyValues(ScanPathClauses(path)),
+						  CachedLookups(index, FindItemRelation(relid)),
+						  OidIsValid(ScanPathIndex(path)), lookups);
 }
 
 List *
@@ -464,6 +703,11 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	CustomScan *plan = makeNode(CustomScan);
 	List	   *indexclauses = ScanPathClauses(best_path);
 	List	   *qual = ScanQual(indexclauses, clauses);
+	List	   *expressions = ScanPathExpressions(best_path);
+	List	   *implying = ScanPathImplying(best_path);
+	List	   *evaluated = list_concat(list_concat_copy(qual, expressions),
+										implying);
+	List	   *values = ScanKeyValues(indexclauses);
 	bool		is_array = ScanPathHasArray(best_path);
 	List	   *types = NIL;
 	List	   *attnos = NIL;
@@ -474,9 +718,12 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 
 	foreach(lc, ScanKeyComparisons(indexclauses))
 	{
-		AttrNumber	attno;
+		Node	   *column = ComparedColumn(lfirst(lc));
+		AttrNumber	attno = InvalidAttrNumber;
 
-		operators = lappend_oid(operators, ComparisonOperator(lfirst(lc), &attno));
+		if (!list_member(expressions, column))
+			attno = castNode(Var, ScanPlainValue(column))->varattno;
+		operators = lappend_oid(operators, ComparisonOperator(lfirst(lc)));
 		functions = lappend_oid(functions, get_opcode(llast_oid(operators)));
 		attnos = lappend_int(attnos, attno);
 	}
@@ -485,7 +732,7 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	plan->scan.plan.qual = qual;
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = best_path->flags;
-	if (UsesOnly(qual, tlist, rel->relid))
+	if (UsesOnly(evaluated, tlist, rel->relid))
 		columns = DirectColumns(tlist, rel->max_attr);
 	if (columns != NIL)
 	{
@@ -494,8 +741,8 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 		foreach(lc, plan->custom_scan_tlist)
 			lfirst_node(TargetEntry, lc)->resname = NULL;
 	}
-	plan->custom_exprs = ScanKeyValues(indexclauses);
-	foreach(lc, plan->custom_exprs)
+	plan->custom_exprs = list_make3(values, expressions, implying);
+	foreach(lc, values)
 	{
 		Oid			type = exprType(lfirst(lc));
 
@@ -503,9 +750,10 @@ PlanScanPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 							is_array ? get_base_element_type(type) : type);
 	}
 	plan->custom_private =
-		list_make5(list_make3_int(is_array,
-								  LastColumnUsed(root, rel, tlist, qual),
-								  IsDescending(best_path)),
+		list_make5(list_make4_int(is_array,
+								  LastColumnUsed(root, rel, tlist, evaluated),
+								  IsDescending(best_path),
+								  (int) ScanPathIndex(best_path)),
 				   types, attnos, operators, columns);
 	plan->custom_private = lappend(plan->custom_private, functions);
 	plan->methods = &ItemScanMethods;
@@ -522,20 +770,21 @@ IsDescending(const CustomPath *path)
 		index->indexinfo->reverse_sort[0];
 }
 
-/*
- * The operator of a key's comparison, and the column that it compares.  Index
- * clauses have the column on the left.
- */
+/* Of a key's comparison: the operator, and what is on the left, the column. */
 static Oid
-ComparisonOperator(const Expr *comparison, AttrNumber *attno)
+ComparisonOperator(const Expr *comparison)
 {
-	bool		is_array = IsA(comparison, ScalarArrayOpExpr);
-	List	   *args = is_array ? ((const ScalarArrayOpExpr *) comparison)->args :
-		((const OpExpr *) comparison)->args;
-
-	*attno = castNode(Var, ScanPlainValue(linitial(args)))->varattno;
-	return is_array ? ((const ScalarArrayOpExpr *) comparison)->opno :
+	return IsA(comparison, ScalarArrayOpExpr) ?
+		((const ScalarArrayOpExpr *) comparison)->opno :
 		((const OpExpr *) comparison)->opno;
+}
+
+static Node *
+ComparedColumn(const Expr *comparison)
+{
+	return IsA(comparison, ScalarArrayOpExpr) ?
+		linitial(((const ScalarArrayOpExpr *) comparison)->args) :
+		linitial(((const OpExpr *) comparison)->args);
 }
 
 /*
@@ -629,8 +878,14 @@ static List *
 ReparameterizeScanPath(PlannerInfo *root, List *custom_private,
 					   RelOptInfo *child_rel)
 {
-	Node	   *clauses = list_nth(custom_private, PATH_INDEXCLAUSES);
+	List	   *adjusted = list_copy(custom_private);
+	ListCell   *cell;
 
-	clauses = AdjustAttrsMultilevel(root, clauses, child_rel);
-	return list_make2(clauses, list_nth(custom_private, PATH_INDEXPATH));
+	cell = list_nth_cell(adjusted, PATH_INDEXCLAUSES);
+	lfirst(cell) = AdjustAttrsMultilevel(root, lfirst(cell), child_rel);
+	cell = list_nth_cell(adjusted, PATH_EXPRESSIONS);
+	lfirst(cell) = AdjustAttrsMultilevel(root, lfirst(cell), child_rel);
+	cell = list_nth_cell(adjusted, PATH_IMPLYING);
+	lfirst(cell) = AdjustAttrsMultilevel(root, lfirst(cell), child_rel);
+	return adjusted;
 }

@@ -124,10 +124,10 @@ static inline uint64 OwnerEpoch(int number, uint64 key);
 static inline uint64 OwnerAbsenceEpoch(int number, uint64 key);
 
 /*
- * Rows that owner "key" has, which had slot "number" when the caller looked
+ * What owner "key" has of a kind, which had slot "number" when the caller looked
  * (OWNER_NONE: is looked for).
  */
-static inline uint64 OwnerItems(int number, uint64 key);
+static inline uint64 OwnerItems(int number, uint64 key, StoreKind kind);
 
 /* What all that the owner of a slot has takes in the rings. */
 static inline uint64 OwnerBytes(int number);
@@ -207,13 +207,13 @@ OwnerAbsenceEpoch(int number, uint64 key)
 }
 
 static inline uint64
-OwnerItems(int number, uint64 key)
+OwnerItems(int number, uint64 key, StoreKind kind)
 {
 	if (number == OWNER_NONE)
 		number = OwnerFind(key);
 	if (number == OWNER_NONE || OwnerEpoch(number, key) == EPOCH_NONE)
 		return 0;
-	return pg_atomic_read_u64(&OwnerSlots[number].items[STORE_ROW]);
+	return pg_atomic_read_u64(&OwnerSlots[number].items[kind]);
 }
 
 static inline uint64

@@ -53,7 +53,6 @@ static uint64 LockGeneration = 1;
 /* SharedInvalidMessageCounter at the last end of a transaction, or abort. */
 static uint64 MessagesSeen = 0;
 
-static uint64 NextShapeId = 1;
 static List *RetiredShapes = NIL;	/* in TopMemoryContext */
 static List *RetiredPlans = NIL;	/* the same */
 
@@ -61,6 +60,7 @@ static void RefuseMissing(Oid relid);
 static void LockForRead(Oid relid);
 static void Describe(ItemRelation *relation, Relation rel);
 static void InstallShape(ItemRelation *relation, ItemShape *shape);
+static void RetireShape(ItemShape *shape);
 static RelationState JudgeKind(ItemRelation *relation, Relation rel);
 static RelationState JudgeTrigger(ItemRelation *relation, Relation rel);
 static void RelcacheCallback(Datum arg, Oid relid);
@@ -400,6 +400,7 @@ Describe(ItemRelation *relation, Relation rel)
 		FindPrimaryKey(rel, &pk);
 		shape = MakeShape(rel, &pk);
 		InstallShape(relation, shape);
+		relation->described++;
 
 		relation->partitioned =
 			rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
@@ -468,20 +469,25 @@ InstallShape(ItemRelation *relation, ItemShape *shape)
 {
 	if (relation->shape != NULL)
 	{
-		MemoryContext oldcontext;
-
 		if (ShapesEqual(relation->shape, shape))
 		{
 			MemoryContextDelete(shape->context);
 			return;
 		}
-		oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-		RetiredShapes = lappend(RetiredShapes, relation->shape);
-		MemoryContextSwitchTo(oldcontext);
+		RetireShape(relation->shape);
 	}
-	shape->id = NextShapeId++;
 	MemoryContextSetParent(shape->context, CacheMemoryContext);
 	relation->shape = shape;
+	relation->uniques = NULL;	/* go with the old shape */
+}
+
+static void
+RetireShape(ItemShape *shape)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+	RetiredShapes = lappend(RetiredShapes, shape);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 void

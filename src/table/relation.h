@@ -50,6 +50,8 @@ typedef struct ItemRelation
 	bool		has_rls;		/* pg_class.relrowsecurity */
 	ItemIndex	pk;				/* the primary key's index */
 	ItemShape  *shape;
+	uint64		described;		/* how often this has been made anew */
+	struct UniqueKey *uniques;	/* see uniquekey.h */
 	Oid			file;			/* its file number, if served */
 	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */

@@ -12,6 +12,7 @@
 
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/stratnum.h"
 #include "access/transam.h"
@@ -19,14 +20,22 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "nodes/nodeFuncs.h"
 #include "table/shape.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-static void DescribeIndex(HeapTuple tuple, IndexKey *key);
-static bool DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i);
+static uint64 NextShapeId = 1;
+
+static char *IndexText(HeapTuple tuple, AttrNumber attno, uint64 *hash);
+static ItemShape *NewShape(int nkeys);
+static void DescribeKey(ItemShape *shape, IndexKey *key);
+static bool DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
+							  const Node *expression);
+static bool EqualByImage(Oid opfamily, Oid type, Oid collation);
 
 /*
  * The primary key, whatever its condition.  RelationGetPrimaryKeyIndex() is
@@ -58,19 +67,21 @@ FindPrimaryKey(Relation rel, IndexKey *pk)
 	list_free(indexes);
 }
 
-/* From the index's row in pg_index. */
-static void
+void
 DescribeIndex(HeapTuple tuple, IndexKey *key)
 {
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 	oidvector  *vector;
 	bool		isnull;
+	char	   *expressions;
 
+	memset(key, 0, sizeof(IndexKey));
 	key->index.oid = form->indexrelid;
 	key->index.valid = form->indisvalid && form->indisready;
 	key->index.immediate = form->indimmediate;
 	key->index.checkxmin = form->indcheckxmin;
 	key->index.xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	key->unique = form->indisunique && !form->indisexclusion;
 	key->nkeys = form->indnkeyatts;
 	for (int i = 0; i < key->nkeys; i++)
 		key->attnos[i] = form->indkey.values[i];
@@ -82,21 +93,36 @@ DescribeIndex(HeapTuple tuple, IndexKey *key)
 		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
 										Anum_pg_index_indcollation, &isnull));
 	memcpy(key->collations, vector->values, key->nkeys * sizeof(Oid));
+
+	key->partial = IndexText(tuple, Anum_pg_index_indpred, &key->texts) != NULL;
+	expressions = IndexText(tuple, Anum_pg_index_indexprs, &key->texts);
+	if (expressions != NULL)
+		key->expressions = (List *) stringToNode(expressions);
+}
+
+/* A column that is a text, or NULL; *hash is made a hash of it, too. */
+static char *
+IndexText(HeapTuple tuple, AttrNumber attno, uint64 *hash)
+{
+	bool		isnull;
+	Datum		value;
+	char	   *string;
+
+	value = SysCacheGetAttr(INDEXRELID, tuple, attno, &isnull);
+	if (isnull)
+		return NULL;
+	string = TextDatumGetCString(value);
+	*hash = hash_bytes_extended((const unsigned char *) string, strlen(string),
+								*hash + attno);
+	return string;
 }
 
 ItemShape *
 MakeShape(Relation rel, IndexKey *key)
 {
-	ItemIndex  *index = &key->index;
-	MemoryContext context;
-	MemoryContext oldcontext;
-	ItemShape  *shape;
+	ItemShape  *shape = NewShape(key->nkeys);
+	MemoryContext oldcontext = MemoryContextSwitchTo(shape->context);
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache shape",
-									ALLOCSET_SMALL_SIZES);
-	oldcontext = MemoryContextSwitchTo(context);
-	shape = palloc0(offsetof(ItemShape, keys) + key->nkeys * sizeof(KeyColumn));
-	shape->context = context;
 	shape->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	shape->rowtype = rel->rd_rel->reltype;
 	shape->identity = -1;
@@ -113,31 +139,89 @@ MakeShape(Relation rel, IndexKey *key)
 			att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
 			shape->identity = i;
 	}
-
-	index->usable = OidIsValid(index->oid);
-	shape->nkeys = key->nkeys;
-	for (int i = 0; i < key->nkeys && index->usable; i++)
-		index->usable = DescribeKeyColumn(shape, key, i);
-	index->valid = index->valid && index->usable;
+	DescribeKey(shape, key);
 	MemoryContextSwitchTo(oldcontext);
 	return shape;
 }
 
+ItemShape *
+MakeKeyShape(const ItemShape *rows, IndexKey *key)
+{
+	ItemShape  *shape = NewShape(key->nkeys);
+	MemoryContext oldcontext = MemoryContextSwitchTo(shape->context);
+
+	shape->tupdesc = rows->tupdesc;
+	shape->rowtype = rows->rowtype;
+	shape->has_varlena = rows->has_varlena;
+	shape->has_virtual = rows->has_virtual;
+	shape->identity = rows->identity;
+	DescribeKey(shape, key);
+	MemoryContextSwitchTo(oldcontext);
+	return shape;
+}
+
+static ItemShape *
+NewShape(int nkeys)
+{
+	MemoryContext context;
+	ItemShape  *shape;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache shape",
+									ALLOCSET_SMALL_SIZES);
+	shape = MemoryContextAllocZero(context, offsetof(ItemShape, keys) +
+								   nkeys * sizeof(KeyColumn));
+	shape->context = context;
+	shape->id = NextShapeId++;
+	shape->nkeys = nkeys;
+	return shape;
+}
+
+static void
+DescribeKey(ItemShape *shape, IndexKey *key)
+{
+	ItemIndex  *index = &key->index;
+	ListCell   *next = list_head(key->expressions);
+
+	index->usable = OidIsValid(index->oid);
+	for (int i = 0; i < key->nkeys && index->usable; i++)
+	{
+		const Node *expression = NULL;
+
+		if (key->attnos[i] == InvalidAttrNumber)
+		{
+			expression = lfirst(next);
+			next = lnext(key->expressions, next);
+		}
+		index->usable = DescribeKeyColumn(shape, key, i, expression);
+	}
+	index->valid = index->valid && index->usable;
+}
+
 static bool
-DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
+DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
+				  const Node *expression)
 {
 	KeyColumn  *column = &shape->keys[i];
-	Form_pg_attribute att = TupleDescAttr(shape->tupdesc, key->attnos[i] - 1);
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
 
 	column->attno = key->attnos[i];
-	column->typid = att->atttypid;
-	column->typmod = att->atttypmod;
-	column->basetypid = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
+	if (expression != NULL)
+	{
+		column->typid = exprType(expression);
+		column->typmod = exprTypmod(expression);
+	}
+	else
+	{
+		Form_pg_attribute att = TupleDescAttr(shape->tupdesc,
+											  column->attno - 1);
+
+		column->typid = att->atttypid;
+		column->typmod = att->atttypmod;
+	}
+	column->basetypid = getBaseTypeAndTypmod(column->typid, &column->typmod);
 	column->collation = key->collations[i];
-	column->typlen = att->attlen;
-	column->typbyval = att->attbyval;
+	get_typlenbyval(column->typid, &column->typlen, &column->typbyval);
 
 	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(key->opclasses[i]));
 	if (!HeapTupleIsValid(tuple))
@@ -158,6 +242,9 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
 											opclass->opcintype,
 											opclass->opcintype,
 											BTORDER_PROC);
+		column->equal_by_image = EqualByImage(opclass->opcfamily,
+											  opclass->opcintype,
+											  column->collation);
 	}
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(column->eqop) || !OidIsValid(column->ltop) ||
@@ -165,6 +252,18 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i)
 		return false;
 	column->eqproc = get_opcode(column->eqop);
 	return true;
+}
+
+/* As a btree asks before it keeps but one of several equal keys. */
+static bool
+EqualByImage(Oid opfamily, Oid type, Oid collation)
+{
+	Oid			proc = get_opfamily_proc(opfamily, type, type,
+										 BTEQUALIMAGE_PROC);
+
+	return OidIsValid(proc) &&
+		DatumGetBool(OidFunctionCall1Coll(proc, collation,
+										  ObjectIdGetDatum(type)));
 }
 
 bool

@@ -8,6 +8,7 @@
 #ifndef ITEMCACHE_SHAPE_H
 #define ITEMCACHE_SHAPE_H
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "catalog/pg_index.h"
 #include "fmgr.h"
@@ -15,13 +16,14 @@
 
 typedef struct KeyColumn
 {
-	AttrNumber	attno;
+	AttrNumber	attno;			/* 0: an expression */
 	Oid			typid;			/* as declared; may be a domain */
 	Oid			basetypid;
 	int32		typmod;
 	Oid			collation;		/* the index column's */
 	int16		typlen;
 	bool		typbyval;
+	bool		equal_by_image; /* are equal values the same bytes? */
 	Oid			opfamily;		/* the index's, and its operators */
 	Oid			eqop;
 	Oid			ltop;
@@ -30,8 +32,9 @@ typedef struct KeyColumn
 } KeyColumn;
 
 /*
- * The shape of a relation's rows.  Never changed once made; lives until the
- * end of the transaction in which it was replaced, at least.
+ * The shape of a relation's rows, with the columns of one of its indexes for the
+ * key: the primary key's, if nothing else is said.  Never changed once made;
+ * lives until the end of the transaction in which it was replaced, at least.
  */
 typedef struct ItemShape
 {
@@ -64,10 +67,14 @@ typedef struct ItemIndex
 typedef struct IndexKey
 {
 	ItemIndex	index;
+	bool		unique;			/* and not by an exclusion constraint */
 	int			nkeys;
-	AttrNumber	attnos[INDEX_MAX_KEYS];
+	AttrNumber	attnos[INDEX_MAX_KEYS]; /* 0: the next of "expressions" */
 	Oid			opclasses[INDEX_MAX_KEYS];
 	Oid			collations[INDEX_MAX_KEYS];
+	List	   *expressions;
+	bool		partial;
+	uint64		texts;			/* a hash of expressions and predicate */
 } IndexKey;
 
 /*
@@ -82,6 +89,15 @@ extern void FindPrimaryKey(Relation rel, IndexKey *pk);
  * and clears key->index.valid if it is not.
  */
 extern ItemShape *MakeShape(Relation rel, IndexKey *key);
+
+/*
+ * The same with another key, for rows of shape "rows": shares their columns'
+ * description, and so goes with that.
+ */
+extern ItemShape *MakeKeyShape(const ItemShape *rows, IndexKey *key);
+
+/* Describe an index, whatever its condition, from its row in pg_index. */
+extern void DescribeIndex(HeapTuple tuple, IndexKey *key);
 
 /* Are two shapes the same in everything that a shape is used for? */
 extern bool ShapesEqual(const ItemShape *a, const ItemShape *b);

@@ -43,7 +43,7 @@ static uint32 PlanHash(Oid relid);
 uint64
 CachedRows(const ItemRelation *relation)
 {
-	return OwnerItems(relation->owner, relation->key);
+	return OwnerItems(relation->owner, relation->key, STORE_ROW);
 }
 
 void

@@ -22,6 +22,7 @@ use Time::HiRes qw(usleep);
 our @EXPORT = qw(
   proof_parameters
   proof_functions
+  twice_function
   partitioned_table
   attach_partition
   start_proof
@@ -64,6 +65,29 @@ sub proof_functions
 	EXCEPTION WHEN unique_violation OR check_violation OR foreign_key_violation THEN
 		NULL;
 	END \$\$;
+};
+}
+
+# twice(query, ids): a query with $1 is executed with the cache and once more
+# without, in the same snapshot.
+sub twice_function
+{
+	return q{
+	CREATE FUNCTION twice(query text, ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+		cached text;
+		stored text;
+		collect text := 'SELECT string_agg(x::text, '';'' ORDER BY x::text) FROM (' || query || ') x';
+	BEGIN
+		SET LOCAL itemcache.transparent = on;
+		EXECUTE collect INTO cached USING ids;
+		SET LOCAL itemcache.transparent = off;
+		EXECUTE collect INTO stored USING ids;
+		SET LOCAL itemcache.transparent = on;
+		IF cached IS DISTINCT FROM stored THEN
+			PERFORM differs(query, ids::text, cached, stored);
+		END IF;
+	END $$;
 };
 }
 

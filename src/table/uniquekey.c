@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * uniquekey.c
+ *	  Unique indexes by which rows can be looked up besides the primary key.
+ *
+ * An index is described when somebody asks for it, and again when the
+ * relation's description has been made anew since: what changes an index sends
+ * a message for its table.  What may be asked of which index is in README,
+ * under "Aliases".
+ *
+ * A description is in the memory context of its shape, which is below that of
+ * the relation's own shape, so it goes with either.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_index.h"
+#include "common/hashfn.h"
+#include "table/uniquekey.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static UniqueKey **FindPlace(ItemRelation *relation, Oid index);
+static bool ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key);
+static UniqueKey *MakeUniqueKey(ItemRelation *relation, IndexKey *key);
+static uint64 PurposeOf(const ItemShape *shape, uint64 texts);
+static bool IsByColumns(const UniqueKey *unique);
+
+UniqueKey *
+FindUniqueKey(ItemRelation *relation, Oid index)
+{
+	UniqueKey **place = FindPlace(relation, index);
+	UniqueKey  *unique = *place;
+	uint64		described = relation->described;
+	MemoryContext context;
+	MemoryContext oldcontext;
+	IndexKey	key;
+
+	if (unique != NULL && unique->described == described)
+		return unique;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "itemcache index",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	if (!ReadIndex(relation, index, &key))
+		unique = NULL;
+	else
+	{
+		/* what an index is made of never changes */
+		if (unique == NULL)
+			unique = MakeUniqueKey(relation, &key);
+		if (unique != NULL)
+		{
+			key.index.usable = true;
+			unique->index = key.index;
+			unique->eligible = key.unique && key.index.immediate &&
+				key.index.valid;
+			unique->described = described;
+		}
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return unique;
+}
+
+/* Where an index is in the relation's list, or its end. */
+static UniqueKey **
+FindPlace(ItemRelation *relation, Oid index)
+{
+	UniqueKey **place = &relation->uniques;
+
+	while (*place != NULL && (*place)->index.oid != index)
+		place = &(*place)->next;
+	return place;
+}
+
+static bool
+ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_index) GETSTRUCT(tuple))->indrelid == relation->relid;
+	if (result)
+		DescribeIndex(tuple, key);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Describe an index, and add it to the relation's list. */
+static UniqueKey *
+MakeUniqueKey(ItemRelation *relation, IndexKey *key)
+{
+	ItemShape  *shape = MakeKeyShape(relation->shape, key);
+	UniqueKey  *unique;
+
+	if (!key->index.usable)
+		return NULL;
+	unique = MemoryContextAllocZero(shape->context, sizeof(UniqueKey));
+	unique->index = key->index;
+	unique->partial = key->partial;
+	unique->shape = shape;
+	MakeKeySeed(relation->key, PurposeOf(shape, key->texts), unique->seed);
+	unique->by_columns = IsByColumns(unique);
+	*FindPlace(relation, key->index.oid) = unique;
+	MemoryContextSetParent(shape->context, relation->shape->context);
+	return unique;
+}
+
+/*
+ * By what it is an index of, and not by its OID, which REINDEX may change.  Not 0,
+ * which is the primary key.
+ */
+static uint64
+PurposeOf(const ItemShape *shape, uint64 texts)
+{
+	uint64		purpose = texts;
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+		Oid			parts[3] = {column->attno, column->opfamily,
+			column->collation};
+
+		purpose = hash_bytes_extended((const unsigned char *) parts,
+									  sizeof(parts), purpose);
+	}
+	return purpose | 1;
+}
+
+static bool
+IsByColumns(const UniqueKey *unique)
+{
+	for (int i = 0; i < unique->shape->nkeys; i++)
+	{
+		const KeyColumn *column = &unique->shape->keys[i];
+
+		if (column->attno <= 0 || !column->equal_by_image)
+			return false;
+	}
+	return !unique->partial;
+}
