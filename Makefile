@@ -58,13 +58,24 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 # shared_preload_libraries = 'itemcache'; dev/test runs them on one of its own.
 # In the databases of sql/ and specs/ the extension has been created; what
 # sql/helpers.sql makes is used by the other files of sql/.
-REGRESS = $(patsubst sql/%.sql,%,$(wildcard sql/helpers.sql) \
-	$(sort $(filter-out sql/helpers.sql,$(wildcard sql/*.sql))))
+REGRESS = helpers $(filter-out helpers,$(sort $(patsubst %.sql,%,$(notdir $(wildcard $(srcdir)/sql/*.sql)))))
 REGRESS_OPTS = --load-extension=itemcache
-ISOLATION = $(sort $(patsubst specs/%.spec,%,$(wildcard specs/*.spec)))
+ISOLATION = $(sort $(patsubst %.spec,%,$(notdir $(wildcard $(srcdir)/specs/*.spec))))
 ISOLATION_OPTS = --load-extension=itemcache
 TAP_TESTS = 1
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# The wings' directories, where the source is elsewhere (VPATH).
+$(OBJS) $(OBJS:.o=.bc): | directories
+.PHONY: directories
+directories:
+	@mkdir -p $(sort $(dir $(OBJS)))
+
+# The archive for PGXN: what git knows, below a directory with the version.
+DISTVERSION = $(shell sed -n 's/^ *"version": "\(.*\)",$$/\1/p' META.json | head -n 1)
+.PHONY: dist
+dist:
+	git archive --format=zip --prefix=itemcache-$(DISTVERSION)/ -o itemcache-$(DISTVERSION).zip HEAD
