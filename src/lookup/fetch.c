@@ -202,6 +202,8 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 			instrument->ntuples2 += 1;
 		return true;
 	}
+	if (access.fill)
+		StorePrefetchFill(hash);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
 	if (instrument)

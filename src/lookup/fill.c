@@ -67,11 +67,10 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 
 		StoreContent content = {
 			.kind = STORE_ROW,
-			.xid = item->xid,
-			.payload = item->image,
-			.size = ItemImageSize(item->image)
+			.xid = item->xid
 		};
 
+		SetContent(&content, &item->image);
 		item->result = STORE_STALE;
 		if (item->xid != 0)
 			item->result = StoreFill(item->hash, access->epoch, &content,

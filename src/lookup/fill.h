@@ -15,7 +15,7 @@
 typedef struct FillItem
 {
 	HeapTupleHeader version;	/* on the page; seen by access->snapshot */
-	HeapTupleHeader image;		/* ItemImage() of it */
+	ImageSource image;			/* of it */
 	uint64		hash;			/* KeyHash() of it */
 	StoreResult result;			/* out; STORE_STALE as well when rule 2(a)
 								 * refused it */

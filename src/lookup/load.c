@@ -126,7 +126,7 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 		if (loader->fills[i].result == STORE_DONE)
 		{
 			loader->items++;
-			loader->bytes += ItemImageSize(loader->fills[i].image);
+			loader->bytes += ImageSourceSize(&loader->fills[i].image);
 			loader->streak = 0;
 		}
 		else if (loader->fills[i].result == STORE_FULL)
@@ -258,8 +258,7 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 			continue;
 		GetTuple(loader, buffer, loader->offsets[i], &tuple);
 		fill->version = tuple.t_data;
-		fill->image = ItemImage(access->shape, &tuple, loader->limit);
-		if (fill->image != NULL)
+		if (FindImage(access->shape, &tuple, NULL, loader->limit, &fill->image))
 			n++;
 		else
 			CountTooLarge(access);

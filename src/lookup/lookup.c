@@ -83,7 +83,11 @@ LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
 	if (result != NULL)
 		RelationCount(relation, COUNT_HITS, 1);
 	else
+	{
+		if (access.fill)
+			StorePrefetchFill(hash);
 		ReadMissing(&access, 1, 1, &key, &result, NULL);
+	}
 	return result;
 }
 

@@ -214,16 +214,17 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
 
-	if (image == NULL)
-		image = ItemImage(access->shape, tuple, ItemSizeLimit());
-	if (image == NULL || ItemImageSize(image) > ItemSizeLimit())
+	if (image != NULL)
+		ImageIsSource(image, &item.image);
+	if ((image == NULL &&
+		 !FindImage(access->shape, tuple, slot, ItemSizeLimit(), &item.image)) ||
+		ImageSourceSize(&item.image) > ItemSizeLimit())
 	{
 		CountTooLarge(access);
 		return false;
 	}
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
-	item.image = image;
 	item.hash = KeyHash(access->shape, access->relation->seed, key);
 	FillItems(access, ((BufferHeapTupleTableSlot *) slot)->buffer, &item, 1,
 			  false);

@@ -37,7 +37,9 @@
 #include "utils/selfuncs.h"
 
 /* What a row that is cached costs, in units of cpu_operator_cost, ... */
-#define HIT_COST		32
+#define HIT_COST			32
+/* ... if the same query has looked it up before, ... */
+#define REPEATED_HIT_COST	12
 /* ... and if the memory it is in was asked for ahead. */
 #define BATCHED_HIT_COST	5
 /* To get to a row by an alias takes so much longer. */
@@ -52,41 +54,43 @@
 
 static double LikelyLookups(PlannerInfo *root, const IndexPath *index);
 static bool IsInSemijoin(PlannerInfo *root, Index relid, Index outer);
-static double MissesPerLookup(PlannerInfo *root, const IndexPath *index,
-							  List *values, uint64 cached, double lookups);
-static Cost LookupCost(const IndexPath *index, double misses, double hit_cost,
-					   double max_cost);
+static double NewKeys(PlannerInfo *root, List *values, double lookups);
+static Cost LookupCost(const IndexPath *index, double hit_cost, double new_keys,
+					   uint64 cached, double max_cost);
 
 Cost
 ScanLookupCost(PlannerInfo *root, const IndexPath *index, List *values,
 			   uint64 cached, bool by_alias)
 {
-	double		misses = MissesPerLookup(root, index, values, cached,
-										 LikelyLookups(root, index));
+	double		new_keys = NewKeys(root, values, LikelyLookups(root, index));
+	double		hit_cost;
 
-	/* the keys of an array are a batch */
-	return LookupCost(index, misses, (by_alias ? ALIAS_FACTOR : 1) *
-					  (index->path.rows > 1 ? BATCHED_HIT_COST : HIT_COST),
-					  MAX_COST);
+	if (index->path.rows > 1)
+		hit_cost = BATCHED_HIT_COST;	/* as the keys of an array are */
+	else
+		hit_cost = new_keys * HIT_COST + (1 - new_keys) * REPEATED_HIT_COST;
+	return LookupCost(index, (by_alias ? ALIAS_FACTOR : 1) * hit_cost, new_keys,
+					  cached, MAX_COST);
 }
 
 Cost
 JoinLookupCost(PlannerInfo *root, const IndexPath *index, List *values,
 			   uint64 cached, bool by_alias, double lookups)
 {
-	return LookupCost(index,
-					  MissesPerLookup(root, index, values, cached, lookups),
-					  (by_alias ? ALIAS_FACTOR : 1) * BATCHED_HIT_COST,
-					  BATCHED_MAX_COST);
+	return LookupCost(index, (by_alias ? ALIAS_FACTOR : 1) * BATCHED_HIT_COST,
+					  NewKeys(root, values, lookups), cached, BATCHED_MAX_COST);
 }
 
+/* "new_keys" is the part of the lookups whose key has not been looked up before. */
 static Cost
-LookupCost(const IndexPath *index, double misses, double hit_cost,
-		   double max_cost)
+LookupCost(const IndexPath *index, double hit_cost, double new_keys,
+		   uint64 cached, double max_cost)
 {
+	double		tuples = index->path.parent->tuples;
+	double		missing = tuples > 0 ? 1 - Min(cached / tuples, 1) : 1;
 	Cost		hit = Max(index->path.rows, 1) * hit_cost * cpu_operator_cost;
 
-	return Min(hit + misses * index->path.total_cost,
+	return Min(hit + missing * new_keys * index->path.total_cost,
 			   index->path.total_cost * max_cost);
 }
 
@@ -135,24 +139,20 @@ IsInSemijoin(PlannerInfo *root, Index relid, Index outer)
 }
 
 /*
- * The part of so many lookups that will have to read the table.  Where it is not
+ * The part of so many lookups whose key is none of those before.  Where it is not
  * known how many keys are different, all are, as the planner has it for Memoize:
  * its default is a guess.
  */
 static double
-MissesPerLookup(PlannerInfo *root, const IndexPath *index, List *values,
-				uint64 cached, double lookups)
+NewKeys(PlannerInfo *root, List *values, double lookups)
 {
-	double		tuples = index->path.parent->tuples;
-	double		missing = tuples > 0 ? 1 - Min(cached / tuples, 1) : 1;
-
 	EstimationInfo estimation;
 	double		keys;
 
-	if (lookups <= 1 || missing == 0)
-		return missing;
+	if (lookups <= 1)
+		return 1;
 	keys = estimate_num_groups(root, values, lookups, NULL, &estimation);
 	if ((estimation.flags & SELFLAG_USED_DEFAULT) != 0)
-		keys = lookups;
-	return missing * keys / lookups;
+		return 1;
+	return keys / lookups;
 }

@@ -113,6 +113,7 @@ static int	RingForPut(StorePartition *partition, uint64 bits, uint64 units,
 static int	RingWithRoom(StorePartition *partition, uint64 units, bool *again);
 static bool EntryIsSame(const StoreEntry *entry, bool committed,
 						const StoreEntry *header, const StoreContent *content);
+static bool PayloadIsSame(const char *payload, const StoreContent *content);
 static void RemoveEntry(StorePartition *partition, uint64 owner, uint64 bits);
 
 /*
@@ -214,6 +215,16 @@ StorePrefetchSlots(uint64 hash)
 
 	prefetch(BucketAt(partition, FirstBucket(HashBits(hash))));
 	prefetch(partition);
+}
+
+void
+StorePrefetchFill(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+
+	prefetch(CounterOf(partition, hash));
+	prefetch(PartitionLock(hash));
+	prefetch(&partition->head);
 }
 
 /* The cache lines of an entry's header and of so many bytes of its payload. */
@@ -733,8 +744,14 @@ WriteEntry(StoreEntry *entry, const StoreEntry *header,
 {
 	memcpy(entry, header, HeaderSize(content->kind));
 	if (content->size > 0)
-		memcpy(EntryPayload(entry, content->kind), content->payload,
-			   content->size);
+	{
+		char	   *payload = EntryPayload(entry, content->kind);
+
+		memcpy(payload, content->payload, content->size - content->padding);
+		memset(payload + content->size - content->padding, 0, content->padding);
+		if (content->head_size > 0)
+			memcpy(payload, content->head, content->head_size);
+	}
 	if (content->mark != NULL)
 		*EntryMark(entry) = *content->mark;
 }
@@ -749,7 +766,6 @@ static int
 RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 {
 	uint64		size = store_layout.ring_units[RING_MAIN];
-	bool		wanted = GhostTake(partition, bits);
 	bool		main_free;
 	int			budget = MOVES_PER_PUT;
 	int			ring = RING_SMALL;
@@ -759,15 +775,19 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 	 * is not full yet: hence the margin.
 	 */
 	main_free = RingFits(partition, RING_MAIN, units + size / 256);
-	if (!main_free)
+	if (!main_free && SweepIsDue(partition))
 	{
-		if (SweepIsDue(partition))
-			Sweep(partition, SWEEP_PER_PUT);
-		main_free = MainHasSpace(partition, units);
-	}
+		/* garbage at the tail costs nothing: no need to look for it then */
+		int			nothing = 0;
 
-	if (units > store_layout.entry_limit[RING_SMALL] || wanted ||
-		(main_free && !replaces))
+		main_free = MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, &nothing);
+		if (!main_free)
+			Sweep(partition, SWEEP_PER_PUT);
+	}
+	main_free = main_free || MainHasSpace(partition, units);
+
+	if (units > store_layout.entry_limit[RING_SMALL] ||
+		(main_free && !replaces) || GhostTake(partition, bits))
 		ring = RING_MAIN;
 
 	if (ring == RING_MAIN && main_free &&
@@ -837,9 +857,20 @@ EntryIsSame(const StoreEntry *entry, bool committed, const StoreEntry *header,
 		memcmp(EntryMark(entry), content->mark,
 			   sizeof(StoreMark)) != 0)
 		return false;
+	return PayloadIsSame(EntryPayload(entry, content->kind), content);
+}
+
+/* Both have the same size, and zeroes at their end. */
+static bool
+PayloadIsSame(const char *payload, const StoreContent *content)
+{
+	Size		head = content->head_size;
+	Size		size = content->size - content->padding;
+
 	return content->size == 0 ||
-		memcmp(EntryPayload(entry, content->kind), content->payload,
-			   content->size) == 0;
+		((head == 0 || memcmp(payload, content->head, head) == 0) &&
+		 memcmp(payload + head, (const char *) content->payload + head,
+				size - head) == 0);
 }
 
 static void

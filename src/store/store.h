@@ -57,6 +57,9 @@ typedef struct StoreContent
 								 * absence: nothing (it takes no room) */
 	const void *payload;
 	Size		size;			/* of it, a multiple of STORE_ALIGN */
+	Size		padding;		/* zeroes that end it, and are not at "payload" */
+	const void *head;			/* what stands for the first bytes of it, ... */
+	Size		head_size;		/* ... which are so many */
 	const StoreMark *mark;		/* NULL if it has none */
 } StoreContent;
 
@@ -120,6 +123,10 @@ extern bool StoreIsAttached(void);
 typedef pg_atomic_uint64 *StoreHint;	/* NULL: it may be anywhere */
 
 extern void StorePrefetchSlots(uint64 hash);
+
+/* The same for what a fill of the hash will read, which StoreFind() has not. */
+extern void StorePrefetchFill(uint64 hash);
+
 extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);
 

@@ -20,40 +20,79 @@
 #include "table/item.h"
 #include "utils/memutils.h"
 
-static HeapTupleHeader FormFlatImage(const ItemShape *shape, HeapTuple tuple,
-									 Datum *values, bool *isnull, Size limit);
+static bool MayNeedFlattening(const ItemShape *shape, HeapTuple tuple);
 static bool NeedsFlattening(const ItemShape *shape, const Datum *values,
 							const bool *isnull, Size *rawsize);
-static HeapTupleHeader CopyImage(const ItemShape *shape, HeapTuple tuple,
-								 ItemPointer tid, Size limit);
+static HeapTuple FormFlatTuple(const ItemShape *shape, const Datum *values,
+							   const bool *isnull);
+static bool SetSource(const ItemShape *shape, HeapTuple tuple, ItemPointer tid,
+					  Size limit, ImageSource *source);
 static bool ImageEquals(const KeyColumn *column, Datum a, Datum b);
 
+HeapTupleHeader
+ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
+{
+	ImageSource source;
+	Size		size;
+	char	   *image;
+
+	if (!FindImage(shape, tuple, NULL, limit, &source))
+		return NULL;
+	size = ImageSourceSize(&source);
+	image = palloc(size);
+	memcpy(image, source.bytes, source.length);
+	memcpy(image, &source.header, SizeofHeapTupleHeader);
+	memset(image + source.length, 0, size - source.length);
+	if (source.flat != NULL)
+		heap_freetuple(source.flat);
+	return (HeapTupleHeader) image;
+}
+
+bool
+FindImage(const ItemShape *shape, HeapTuple tuple, TupleTableSlot *slot,
+		  Size limit, ImageSource *source)
+{
+	Datum		own_values[MaxHeapAttributeNumber];
+	bool		own_isnull[MaxHeapAttributeNumber];
+	const Datum *values = own_values;
+	const bool *isnull = own_isnull;
+	Size		rawsize;
+	bool		complete;
+
+	source->flat = NULL;
+	if (!MayNeedFlattening(shape, tuple))
+		return SetSource(shape, tuple, &tuple->t_self, limit, source);
+
+	if (slot != NULL)
+	{
+		slot_getallattrs(slot);
+		values = slot->tts_values;
+		isnull = slot->tts_isnull;
+	}
+	else
+		heap_deform_tuple(tuple, shape->tupdesc, own_values, own_isnull);
+	complete = HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
+		!HeapTupleHasExternal(tuple);
+	if (!NeedsFlattening(shape, values, isnull, &rawsize) && complete)
+		return SetSource(shape, tuple, &tuple->t_self, limit, source);
+	if (rawsize > limit)
+		return false;
+	source->flat = FormFlatTuple(shape, values, isnull);
+	return SetSource(shape, source->flat, &tuple->t_self, limit, source);
+}
+
 /*
- * Most rows are copied as they are.  A row needs more if it is shorter than
+ * Most rows are cached as they are.  A row needs more if it is shorter than
  * its table is wide (columns were added with a default that the heap has not
  * been told of), or has a value out of line (be it in a dropped column) or
  * compressed.
  */
-HeapTupleHeader
-ItemImage(const ItemShape *shape, HeapTuple tuple, Size limit)
+static bool
+MayNeedFlattening(const ItemShape *shape, HeapTuple tuple)
 {
-	Datum		values[MaxHeapAttributeNumber];
-	bool		isnull[MaxHeapAttributeNumber];
-	Size		rawsize;
-	bool		complete;
-
-	complete = HeapTupleHeaderGetNatts(tuple->t_data) == shape->tupdesc->natts &&
-		!HeapTupleHasExternal(tuple);
-	if (complete && (!shape->has_varlena || !HeapTupleHasVarWidth(tuple)))
-		return CopyImage(shape, tuple, &tuple->t_self, limit);
-
-	heap_deform_tuple(tuple, shape->tupdesc, values, isnull);
-	if (!NeedsFlattening(shape, values, isnull, &rawsize) && complete)
-		return CopyImage(shape, tuple, &tuple->t_self, limit);
-
-	if (rawsize > limit)
-		return NULL;
-	return FormFlatImage(shape, tuple, values, isnull, limit);
+	return HeapTupleHeaderGetNatts(tuple->t_data) != shape->tupdesc->natts ||
+		HeapTupleHasExternal(tuple) ||
+		(shape->has_varlena && HeapTupleHasVarWidth(tuple));
 }
 
 /*
@@ -84,58 +123,75 @@ NeedsFlattening(const ItemShape *shape, const Datum *values,
 	return result;
 }
 
-static HeapTupleHeader
-FormFlatImage(const ItemShape *shape, HeapTuple tuple,
-			  Datum *values, bool *isnull, Size limit)
+static HeapTuple
+FormFlatTuple(const ItemShape *shape, const Datum *values, const bool *isnull)
 {
 	TupleDesc	tupdesc = shape->tupdesc;
+	Datum		flat_values[MaxHeapAttributeNumber];
+	bool		flat_isnull[MaxHeapAttributeNumber];
 	Pointer		detoasted[MaxHeapAttributeNumber];
 	int			ndetoasted = 0;
 	HeapTuple	flat;
-	HeapTupleHeader image;
 
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
-		if (att->attisdropped)
-			isnull[i] = true;
-		if (!isnull[i] && att->attlen == -1)
+		flat_values[i] = values[i];
+		flat_isnull[i] = isnull[i] || att->attisdropped;
+		if (!flat_isnull[i] && att->attlen == -1)
 		{
 			Pointer		value = (Pointer) PG_DETOAST_DATUM_PACKED(values[i]);
 
 			if (value != DatumGetPointer(values[i]))
 				detoasted[ndetoasted++] = value;
-			values[i] = PointerGetDatum(value);
+			flat_values[i] = PointerGetDatum(value);
 		}
 	}
-	flat = heap_form_tuple(tupdesc, values, isnull);
-	image = CopyImage(shape, flat, &tuple->t_self, limit);
-	heap_freetuple(flat);
+	flat = heap_form_tuple(tupdesc, flat_values, flat_isnull);
 	while (ndetoasted > 0)
 		pfree(detoasted[--ndetoasted]);
-	return image;
+	return flat;
 }
 
-static HeapTupleHeader
-CopyImage(const ItemShape *shape, HeapTuple tuple, ItemPointer tid, Size limit)
+/* The source that is a tuple, as it is cached as the row at a TID. */
+static bool
+SetSource(const ItemShape *shape, HeapTuple tuple, ItemPointer tid, Size limit,
+		  ImageSource *source)
 {
-	Size		size = TYPEALIGN(STORE_ALIGN, tuple->t_len);
-	HeapTupleHeader image;
+	HeapTupleHeader header = &source->header;
 
-	if (size > limit || !AllocSizeIsValid(size))
-		return NULL;
-	image = (HeapTupleHeader) palloc(size);
-	memcpy(image, tuple->t_data, tuple->t_len);
-	memset((char *) image + tuple->t_len, 0, size - tuple->t_len);
+	if (TYPEALIGN(STORE_ALIGN, tuple->t_len) > Min(limit, MaxAllocSize))
+		return false;
+	source->bytes = (const char *) tuple->t_data;
+	source->length = tuple->t_len;
+	memcpy(header, tuple->t_data, SizeofHeapTupleHeader);
+	HeapTupleHeaderSetDatumLength(header, tuple->t_len);
+	HeapTupleHeaderSetTypeId(header, shape->rowtype);
+	HeapTupleHeaderSetTypMod(header, -1);
+	header->t_ctid = *tid;
+	header->t_infomask &= ~HEAP_XACT_MASK;
+	header->t_infomask2 &= ~HEAP2_XACT_MASK;
+	return true;
+}
 
-	HeapTupleHeaderSetDatumLength(image, tuple->t_len);
-	HeapTupleHeaderSetTypeId(image, shape->rowtype);
-	HeapTupleHeaderSetTypMod(image, -1);
-	image->t_ctid = *tid;
-	image->t_infomask &= ~HEAP_XACT_MASK;
-	image->t_infomask2 &= ~HEAP2_XACT_MASK;
-	return image;
+void
+ImageIsSource(HeapTupleHeader image, ImageSource *source)
+{
+	source->bytes = (const char *) image;
+	source->length = HeapTupleHeaderGetDatumLength(image);
+	source->flat = NULL;
+	memcpy(&source->header, image, SizeofHeapTupleHeader);
+}
+
+void
+SetContent(StoreContent *content, const ImageSource *source)
+{
+	content->payload = source->bytes;
+	content->size = ImageSourceSize(source);
+	content->padding = content->size - source->length;
+	content->head = &source->header;
+	content->head_size = SizeofHeapTupleHeader;
 }
 
 bool

@@ -19,6 +19,7 @@
 #define ITEMCACHE_ITEM_H
 
 #include "access/htup_details.h"
+#include "executor/tuptable.h"
 #include "store/store.h"
 #include "table/shape.h"
 
@@ -33,6 +34,36 @@ extern HeapTupleHeader ItemImage(const ItemShape *shape, HeapTuple tuple,
 /* Bytes of an image in the store: its datum length, padded. */
 #define ItemImageSize(image) \
 	TYPEALIGN(STORE_ALIGN, HeapTupleHeaderGetDatumLength(image))
+
+/*
+ * What an image is made of, for who puts it somewhere himself: the bytes of the
+ * row, but for the tuple's fixed header, for which another stands.  Mostly they
+ * are the tuple's own, on its page.
+ */
+typedef struct ImageSource
+{
+	const char *bytes;
+	Size		length;			/* of the datum, not padded */
+	HeapTuple	flat;			/* what was made for it, if the bytes are not the
+								 * row's own, to be freed */
+	HeapTupleHeaderData header; /* SizeofHeapTupleHeader bytes of it */
+} ImageSource;
+
+/*
+ * Find that of a tuple, or of the tuple in a slot, whose columns are formed then
+ * if that is needed; or of an image that is there already.  False if the image
+ * would take more than "limit" bytes.  May allocate, and read TOAST, as
+ * ItemImage().  Good as long as the tuple (pinned) or image is.
+ */
+extern bool FindImage(const ItemShape *shape, HeapTuple tuple,
+					  TupleTableSlot *slot, Size limit, ImageSource *source);
+extern void ImageIsSource(HeapTupleHeader image, ImageSource *source);
+
+/* Bytes of its image in the store. */
+#define ImageSourceSize(source) TYPEALIGN(STORE_ALIGN, (source)->length)
+
+/* Make it the payload of what is put into the store. */
+extern void SetContent(StoreContent *content, const ImageSource *source);
 
 /*
  * Has a tuple a value in each column of the key?  A row of the table has, but
