@@ -31,6 +31,7 @@ OBJS = \
 	src/track/track.o \
 	src/track/trigger.o \
 	src/select/cost.o \
+	src/select/demand.o \
 	src/select/join_exec.o \
 	src/select/join_plan.o \
 	src/select/scan_exec.o \

@@ -285,9 +285,16 @@ PrunePage(Relation rel, Buffer buffer)
 #if PG_VERSION_NUM >= 180000
 #define RunExecutor(queryDesc) \
 	ExecutorRun((queryDesc), ForwardScanDirection, 0)
+#define EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGUMENTS	queryDesc, direction, count
 #else
 #define RunExecutor(queryDesc) \
 	ExecutorRun((queryDesc), ForwardScanDirection, 0, true)
+#define EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, \
+	bool execute_once
+#define EXECUTOR_RUN_ARGUMENTS	queryDesc, direction, count, execute_once
 #endif
 
 /* 18 split commands/explain.h. */

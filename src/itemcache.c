@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "preload/preload.h"
+#include "select/demand.h"
 #include "select/join.h"
 #include "select/scan.h"
 #include "settings.h"
@@ -64,6 +65,7 @@ _PG_init(void)
 	WriteInit();
 	ScanInit();
 	JoinInit();
+	DemandInit();
 	PreloadInit();
 }
 

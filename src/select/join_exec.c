@@ -9,8 +9,9 @@
  * when its row's turn comes, with all the checks of then (fetch.c).  Nothing has
  * been concluded from what was fetched ahead.
  *
- * Batches begin with one row and double up to LOOKUP_BATCH, for the sake of
- * LIMIT, and end early when they take more than work_mem.  Of an outer row the
+ * Batches begin with one row and double up to LOOKUP_BATCH; they have no rows
+ * that might not be asked for, where that is known (demand.c), and end early
+ * when they take more than work_mem.  Of an outer row the
  * columns that are needed are kept, and no page is.
  *
  * A row of the result is put together from the outer columns and the item's.
@@ -32,6 +33,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parsetree.h"
+#include "select/demand.h"
 #include "select/join.h"
 #include "table/privilege.h"
 #include "table/warmth.h"
@@ -93,7 +95,9 @@ typedef struct ItemJoinState
 	int			nouter;			/* columns needed */
 	OuterColumn *outer;
 	AttrNumber	last_outer;
-	int			batch;			/* rows to read ahead */
+	const RowDemand *demand;	/* what is asked of us */
+	int			batch;			/* rows to read ahead, if so many are */
+	int			to_read;		/* of them, still */
 	int			nrows;			/* rows that were */
 	int			next;			/* of them, to join */
 	int			row;			/* of the items for the one before, to look at
@@ -121,6 +125,7 @@ static int	KeepOuterColumn(ItemJoinState *state, AttrNumber attno);
 static void FindResult(ItemJoinState *state, List *tlist);
 static void MakeRows(ItemJoinState *state, int natts);
 static bool ReadAhead(ItemJoinState *state);
+static int	RowsToRead(const ItemJoinState *state);
 static void KeepRow(ItemJoinState *state, OuterRow *row, TupleTableSlot *slot);
 static bool MakeRowKey(ItemJoinState *state, OuterRow *row,
 					   const Datum *constants, const bool *constant_nulls);
@@ -197,6 +202,7 @@ BeginItemJoin(CustomScanState *node, EState *estate, int eflags)
 				 list_nth(plan->custom_exprs, JOIN_IMPLYING), ShowJoined);
 	TellWarmthIfChanged(state->fetcher.relation);
 	state->batch = 1;
+	WantDemand(&node->ss.ps, &state->demand, &state->to_read);
 }
 
 static TupleTableSlot *
@@ -387,8 +393,10 @@ ReadAhead(ItemJoinState *state)
 		i++;
 	}
 	/* values that were computed can be of any size */
-	while (state->nrows < state->batch &&
-		   MemoryContextMemAllocated(state->batchcontext, false) <= work_mem * (Size) 1024)
+	for (state->to_read = RowsToRead(state);
+		 state->to_read > 0 &&
+		 MemoryContextMemAllocated(state->batchcontext, false) <= work_mem * (Size) 1024;
+		 state->to_read--)
 	{
 		TupleTableSlot *slot = ExecProcNode(outer);
 		OuterRow   *row = &state->rows[state->nrows];
@@ -410,6 +418,20 @@ ReadAhead(ItemJoinState *state)
 	PrefetchFetch(&state->fetcher, nlookups, state->hashes, state->hints);
 	state->batch = Min(state->batch * 2, LOOKUP_BATCH);
 	return state->nrows > 0;
+}
+
+/*
+ * How many rows to read ahead: not more than are certain to be asked for.  To
+ * give a row takes one of the outer plan's at least, unless it joins several.
+ */
+static int
+RowsToRead(const ItemJoinState *state)
+{
+	int64		demanded = RowsDemanded(state->demand);
+
+	if (demanded < ALL_ROWS && !state->single)
+		demanded = 1;
+	return Min(demanded, state->batch);
 }
 
 static void
