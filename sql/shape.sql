@@ -24,11 +24,16 @@ CREATE TABLE hashes (id int PRIMARY KEY, v text, tag int) PARTITION BY HASH (id)
 CREATE TABLE hashes_0 PARTITION OF hashes FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE hashes_1 PARTITION OF hashes FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 INSERT INTO hashes SELECT g, 'v' || g, g % 7 FROM generate_series(1, 2000) g;
+CREATE TABLE users (id int PRIMARY KEY, mail text, n int, gone boolean, tag int);
+INSERT INTO users SELECT g, 'Mail ' || g, g * 2, g % 10 = 0, g % 7 FROM generate_series(1, 2000) g;
+CREATE UNIQUE INDEX ON users (mail DESC);
+CREATE UNIQUE INDEX ON users (lower(mail) COLLATE "C");
+CREATE UNIQUE INDEX ON users (n) WHERE NOT gone;
 CREATE TABLE orders (id int, item int);
 INSERT INTO orders SELECT g, g * 13 % 2100 FROM generate_series(1, 300) g;
 ANALYZE;
-SELECT count(itemcache.attach(t::regclass)) FROM unnest(ARRAY['items', 'names', 'nums', 'pairs', 'ranges', 'hashes']) t;
-SELECT sum(itemcache.preload(t::regclass)) FROM unnest(ARRAY['items', 'names', 'nums', 'pairs', 'ranges', 'hashes']) t;
+SELECT count(itemcache.attach(t::regclass)) FROM unnest(ARRAY['items', 'names', 'nums', 'pairs', 'ranges', 'hashes', 'users']) t;
+SELECT sum(itemcache.preload(t::regclass)) FROM unnest(ARRAY['items', 'names', 'nums', 'pairs', 'ranges', 'hashes', 'users']) t;
 
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
@@ -122,7 +127,14 @@ FROM unnest(ARRAY[
 		'SELECT k, tag FROM names WHERE k IN (''n9'', ''n10'', ''n1'') ORDER BY k COLLATE "C"',
 		'SELECT k, tag FROM nums WHERE k IN (1.0, 1.25, 0.75000, 1) ORDER BY k DESC',
 		'SELECT tag FROM pairs WHERE a = 7 AND b = ''b3'' ORDER BY b, a',
-		'SELECT tag FROM pairs WHERE a = 7 AND b IN (''b3'', ''b1'') ORDER BY b']) q;
+		'SELECT tag FROM pairs WHERE a = 7 AND b IN (''b3'', ''b1'') ORDER BY b',
+		'SELECT id, mail FROM users WHERE mail IN (''Mail 900'', ''Mail 1000'', ''Mail 800'')',
+		'SELECT id, mail FROM users WHERE mail IN (''Mail 900'', ''Mail 1000'', ''Mail 800'') ORDER BY mail',
+		'SELECT id, mail FROM users WHERE mail IN (''Mail 900'', ''Mail 1000'', ''Mail 800'') ORDER BY mail DESC',
+		'SELECT id, mail FROM users WHERE mail IN (''Mail 900'', ''Mail 1000'', ''Mail 800'') ORDER BY mail NULLS FIRST',
+		'SELECT id, tag FROM users WHERE lower(mail) COLLATE "C" IN (''mail 900'', ''mail 1000'', ''mail 800'') ORDER BY lower(mail) COLLATE "C" DESC LIMIT 2',
+		'SELECT id, tag FROM users WHERE n IN (1800, 1600, 2002, 1802) AND NOT gone ORDER BY n',
+		'SELECT id, tag FROM users WHERE n IN (1800, 1600, 2002, 1802) AND NOT gone ORDER BY n DESC']) q;
 
 -- plans: the same nodes in the same places (a sort may be made less of where it costs more)
 SELECT query, cached.nodes AS cached, stored.nodes AS stored
