@@ -138,3 +138,15 @@ COMMENT ON COLUMN itemcache.candidates.bytes_per_row IS 'bytes a row takes in th
 COMMENT ON COLUMN itemcache.candidates.memory IS 'bytes of itemcache.memory to have all of it cached';
 COMMENT ON COLUMN itemcache.candidates.hit_ratio IS 'of an attached table: as in itemcache.tables';
 GRANT SELECT ON itemcache.candidates TO PUBLIC;
+
+--
+-- Counting anew
+--
+
+CREATE FUNCTION itemcache.reset_stats(relation regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_reset_stats'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION itemcache.reset_stats(regclass) IS
+'let the counters of a table in itemcache.tables begin at zero; of a partitioned one, those of its leaves';
+REVOKE ALL ON FUNCTION itemcache.reset_stats(regclass) FROM PUBLIC;

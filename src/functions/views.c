@@ -388,3 +388,26 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
+
+PG_FUNCTION_INFO_V1(itemcache_reset_stats);
+
+/* Nothing is locked: a table that is dropped meanwhile has nothing to reset. */
+Datum
+itemcache_reset_stats(PG_FUNCTION_ARGS)
+{
+	Oid			relid = RequireRelation(fcinfo);
+	ListCell   *lc;
+
+	RequirePreloaded();
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		uint64		key = RelationOwnerKey(MyDatabaseId, lfirst_oid(lc));
+
+		StatsReset(OwnerFind(key), key);
+	}
+	PG_RETURN_VOID();
+}

@@ -25,9 +25,14 @@
  * the cluster-wide sums stay right), and an owner's counters may be read
  * while owner.c retires them.
  *
+ * A reset moves the counts of a table to the retired sum, as a folding does, but
+ * those of all processes: it writes zeroes into lines that others count in.  One
+ * that is about to write its count back does so over our zero; then we look, and
+ * do it again.
+ *
  * Everything here can be called from any place: nothing allocates, locks or
  * raises errors.  Counts are plain 64-bit words, written by one process and
- * read by others without a lock.
+ * read by others without a lock (written by others, too, when they are reset).
  *
  *-------------------------------------------------------------------------
  */
@@ -41,6 +46,9 @@
 
 /* Tables a backend can count for without folding. */
 #define STATS_LINES		16
+
+/* How often a count is set to zero that somebody is counting. */
+#define STATS_RESET_TRIES	100
 
 /* Rounds in which a reader hopes for no folding meanwhile. */
 #define STATS_READ_TRIES	100
@@ -69,6 +77,7 @@ static StatsShared *Stats;
 static CounterLine NobodysLine;
 
 static void FoldLine(CounterLine *line);
+static uint64 TakeCount(volatile uint64 *count);
 static uint64 FoldingsBegun(void);
 static uint64 FoldingsFinished(void);
 static void AddLines(uint64 key, uint64 counts[COUNTER_KINDS]);
@@ -182,6 +191,54 @@ StatsOfAll(uint64 counts[COUNTER_KINDS])
 		if (FoldingsBegun() == finished)
 			break;
 	}
+}
+
+void
+StatsReset(int number, uint64 key)
+{
+	ProcessLines *mine = &Stats->processes[MyProcNumber];
+	Owner	   *owner;
+
+	mine->begun++;
+	pg_write_barrier();
+	for (int i = 0; i < ProcessCount(); i++)
+	{
+		for (int j = 0; j < STATS_LINES; j++)
+		{
+			CounterLine *line = &Stats->processes[i].lines[j];
+
+			for (int kind = 0; line->owner == key && kind < COUNTER_KINDS; kind++)
+				pg_atomic_fetch_add_u64(&Stats->retired[kind],
+										TakeCount(&line->counts[kind]));
+		}
+	}
+	if (number != OWNER_NONE && OwnerKey(number) == key)
+	{
+		owner = OwnerSlot(number);
+		for (int kind = 0; kind < COUNTER_KINDS; kind++)
+			pg_atomic_fetch_add_u64(&Stats->retired[kind],
+									pg_atomic_exchange_u64(&owner->counters[kind], 0));
+		pg_atomic_write_u64(&owner->evictions, 0);
+	}
+	pg_write_barrier();
+	mine->finished++;
+}
+
+/*
+ * Set to zero a count that another process may be raising by reading, adding and
+ * writing, and return what it was.
+ */
+static uint64
+TakeCount(volatile uint64 *count)
+{
+	uint64		taken = *count;
+
+	for (int i = 0; i < STATS_RESET_TRIES && *count >= taken && taken > 0; i++)
+	{
+		*count = 0;
+		pg_memory_barrier();
+	}
+	return taken;
 }
 
 /* Move a line's counts to where they are kept for good. */

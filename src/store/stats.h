@@ -43,4 +43,10 @@ StatsCount(CounterLine **line, int number, uint64 key, CounterKind kind, uint64 
 extern void StatsOfOwner(int number, uint64 key, uint64 counts[COUNTER_KINDS]);
 extern void StatsOfAll(uint64 counts[COUNTER_KINDS]);
 
+/*
+ * Let an owner's counts begin at zero.  Those of all owners together stay as
+ * they are.  Counts that come at this very moment may be lost.
+ */
+extern void StatsReset(int number, uint64 key);
+
 #endif							/* ITEMCACHE_STATS_H */
