@@ -2,6 +2,7 @@ MODULE_big = itemcache
 OBJS = \
 	src/itemcache.o \
 	src/settings.o \
+	src/testpoint.o \
 	src/store/owner.o \
 	src/store/secret.o \
 	src/store/stats.o \
@@ -10,6 +11,7 @@ OBJS = \
 	src/store/store_index.o \
 	src/store/store_walk.o \
 	src/store/trylock.o \
+	src/replay/replay.o \
 	src/table/callsite.o \
 	src/table/item.o \
 	src/table/keyarg.o \

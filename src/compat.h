@@ -145,6 +145,48 @@ typedef RangeTblEntry RelationPermissions;
 #define MakePermissions(stmt, rte) (rte)
 #endif
 
+/* Where a block is; 16 renamed what names a relation's file. */
+typedef struct BlockTag
+{
+	Oid			database;
+	uint32		filenumber;
+	uint32		block;
+} BlockTag;
+
+#if PG_VERSION_NUM >= 160000
+#define GetBlockTag(buffer, tag) \
+	do { \
+		RelFileLocator locator_; \
+		ForkNumber	fork_; \
+		BufferGetTag((buffer), &locator_, &fork_, &(tag)->block); \
+		(tag)->database = locator_.dbOid; \
+		(tag)->filenumber = locator_.relNumber; \
+	} while (0)
+#define ReadBlockTag(record, block_id, tag) \
+	do { \
+		RelFileLocator locator_; \
+		XLogRecGetBlockTag((record), (block_id), &locator_, NULL, &(tag)->block); \
+		(tag)->database = locator_.dbOid; \
+		(tag)->filenumber = locator_.relNumber; \
+	} while (0)
+#else
+#define GetBlockTag(buffer, tag) \
+	do { \
+		RelFileNode node_; \
+		ForkNumber	fork_; \
+		BufferGetTag((buffer), &node_, &fork_, &(tag)->block); \
+		(tag)->database = node_.dbNode; \
+		(tag)->filenumber = node_.relNode; \
+	} while (0)
+#define ReadBlockTag(record, block_id, tag) \
+	do { \
+		RelFileNode node_; \
+		XLogRecGetBlockTag((record), (block_id), &node_, NULL, &(tag)->block); \
+		(tag)->database = node_.dbNode; \
+		(tag)->filenumber = node_.relNode; \
+	} while (0)
+#endif
+
 /* 16 lets a custom scan choose its slot; 15 always gives it a virtual one. */
 #if PG_VERSION_NUM >= 160000
 #define SetSlotOpsVirtual(css) ((css)->slotOps = &TTSOpsVirtual)

@@ -5,8 +5,9 @@
  *	  memory is laid out.  Nobody calls it.
  *
  * All shared memory is asked for at postmaster start and is
- * itemcache.memory in all: the table of owners, the counters and the
- * preloader's part are taken off first, and the store has the rest.
+ * itemcache.memory in all: the table of owners, the counters, a standby's words
+ * (replay.h) and the preloader's part are taken off first, and the store has
+ * the rest.
  *
  * Loaded later than that, the library does nothing but explain itself
  * (RequirePreloaded), and the trigger does nothing at all.
@@ -20,6 +21,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "preload/preload.h"
+#include "replay/replay.h"
 #include "select/demand.h"
 #include "select/join.h"
 #include "select/scan.h"
@@ -62,6 +64,7 @@ _PG_init(void)
 	TrackInit();
 	TriggerInit();
 	PrivilegesInit();
+	ReplayInit();
 	WriteInit();
 	ScanInit();
 	JoinInit();
@@ -84,6 +87,7 @@ MemoryTaken(void)
 
 	taken = add_size(taken, SecretShmemSize());
 	taken = add_size(taken, CountersShmemSize());
+	taken = add_size(taken, ReplayShmemSize(memory));
 	return add_size(taken, PreloadShmemSize());
 }
 
@@ -117,6 +121,7 @@ SetUpSharedMemory(void)
 	OwnerShmemInit(memory);
 	SecretShmemInit();
 	CountersShmemInit();
+	ReplayShmemInit(memory);
 	PreloadShmemInit();
 	StoreShmemInit(memory, MemoryTaken());
 	LWLockRelease(AddinShmemInitLock);

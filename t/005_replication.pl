@@ -1,4 +1,4 @@
-# Protects: logical apply keeps the subscriber's cache exact; a standby caches nothing until it is promoted (rule 0).
+# Protects: logical apply keeps the subscriber's cache exact (rule 3).
 
 use strict;
 use warnings;
@@ -15,9 +15,6 @@ my $subscriber = new_server('subscriber', allows_streaming => 'logical');
 $publisher->start;
 $subscriber->start;
 
-#
-# Logical replication
-#
 my $ddl = q{
 	CREATE EXTENSION itemcache;
 	CREATE TABLE items (id bigint PRIMARY KEY, name text, wide text);
@@ -99,80 +96,7 @@ applied('savepoint and rollback');
 $publisher->safe_psql('postgres', q{UPDATE items SET name = 'big' || id; UPDATE parts SET name = 'big' || id});
 applied('all rows');
 
-$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION everything');
-$subscriber->stop;
-
-#
-# A physical standby
-#
-my $primary = $publisher;
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$primary->safe_psql('postgres', q{
-	SELECT itemcache.attach('items'); SELECT itemcache.attach('parts');
-	UPDATE items SET name = 'primary'});
-$primary->backup('base');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
-
-sub replayed
-{
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
-}
-
-replayed();
-foreach my $i (1 .. 3)
-{
-	is_exact($standby, 'postgres', 'items', 0, 1000, "standby, pass $i");
-	is_exact($standby, 'postgres', 'parts', 0, 1000, "standby, leaves, pass $i");
-	$primary->safe_psql('postgres', "UPDATE items SET name = 'pass $i'; UPDATE parts SET name = 'pass $i'");
-	replayed();
-}
-is($standby->safe_psql('postgres', q{SELECT (itemcache.get(NULL::items, 1)).name}),
-	'pass 3', 'a standby answers with the replayed row');
-is($standby->safe_psql('postgres', 'SELECT items, hits, fills, publishes FROM itemcache.stats'),
-	'0|0|0|0', 'a standby caches nothing and serves nothing');
-is($standby->safe_psql('postgres', q{SELECT count(*) FROM itemcache.preload_progress}),
-	'0', 'a standby loads nothing');
-my ($state) = sql_error($standby, 'postgres', q{SELECT itemcache.preload('items')});
-isnt($state, '', 'preload() is refused on a standby');
-is((sql_error($standby, 'postgres', "SELECT itemcache.$_('items')"))[0], '25006', "$_() is refused on a standby") foreach ('attach', 'detach');
-is($standby->safe_psql('postgres', q{SELECT DISTINCT state, served FROM itemcache.tables}), 'in recovery|f', 'and itemcache.tables says why');
-$standby->psql('postgres', q{SELECT itemcache.clear()});
-is($standby->safe_psql('postgres', 'SELECT items FROM itemcache.stats'), '0', 'still nothing');
-
-# A transaction prepared on the primary is inherited by the promoted standby.
-$primary->safe_psql('postgres', q{
-	BEGIN; UPDATE items SET name = 'prepared' WHERE id = 7; DELETE FROM items WHERE id = 8; PREPARE TRANSACTION 'inherited'});
-replayed();
-
-# A snapshot that was taken in recovery must not be served nor fill.
-my $recovery = $standby->background_psql('postgres');
-$recovery->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT (itemcache.get(NULL::items, 1)).name});
-$primary->safe_psql('postgres', q{UPDATE items SET name = 'last' WHERE id = 1});
-replayed();
-$primary->stop;
-$standby->promote;
-$standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
-is($recovery->query_safe(q{SELECT (itemcache.get(NULL::items, 1)).name}), 'pass 3', 'a snapshot taken in recovery, after promotion');
-$standby->poll_query_until('postgres',
-	q{SELECT count(*) FILTER (WHERE state = 'done') = 3 FROM itemcache.preload_progress})
-  or die 'preload does not start on promotion';
-pass('the preload starts on promotion');
-is($recovery->query_safe(q{SELECT (itemcache.get(NULL::items, 1)).name}), 'pass 3', 'and after the preload');
-is_exact($standby, 'postgres', 'items', 0, 1000, 'promoted');
-is_cached($standby, 'postgres', 'items', 20, 50, 31, 'promoted: cached');
-$recovery->query_safe(q{COMMIT});
-is($recovery->query_safe(q{SELECT (itemcache.get(NULL::items, 1)).name}), 'last', 'that session sees the present now');
-$recovery->quit;
-is($standby->safe_psql('postgres', q{SELECT (itemcache.get(NULL::items, 7)).name, (itemcache.get(NULL::items, 8)).name}),
-	'pass 3|pass 3', 'promoted: the prepared transaction is not seen');
-$standby->safe_psql('postgres', q{COMMIT PREPARED 'inherited'; UPDATE items SET name = 'after' WHERE id = 9});
-is_exact($standby, 'postgres', 'items', 0, 1000, 'promoted: after COMMIT PREPARED');
-is($standby->safe_psql('postgres', q{SELECT (itemcache.get(NULL::items, 7)).name, (itemcache.get(NULL::items, 8)).name, (itemcache.get(NULL::items, 9)).name}),
-	'prepared||after', 'promoted: written rows');
-$standby->stop;
-
-foreach my $node ($publisher, $subscriber, $standby)
+foreach my $node ($publisher, $subscriber)
 {
 	unlike(log_from($node), qr/PANIC|TRAP|terminated by signal/, $node->name . ': no crash');
 }

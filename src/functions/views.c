@@ -42,6 +42,7 @@
 
 #include "functions/views.h"
 #include "preload/preload.h"
+#include "replay/replay.h"
 #include "settings.h"
 #include "store/stats.h"
 #include "store/store.h"
@@ -56,6 +57,7 @@ typedef struct TableRow
 	Oid			root;			/* topmost attached ancestor, if any */
 	bool		exists;
 	bool		locked;			/* by somebody else: nothing is known of it */
+	bool		in_recovery;	/* and so not served */
 	bool		visible;		/* to the current user */
 	bool		partitioned;
 	RelationState state;
@@ -71,6 +73,7 @@ typedef struct TableRow
 
 static HTAB *DescribeTables(List *relids, bool is_monitor);
 static HTAB *MakeRows(List *relids);
+static bool IsInRecovery(Relation rel);
 static void DescribeTable(TableRow *row, bool is_monitor);
 static void CountTable(TableRow *row);
 static void AddHoldings(int number, uint64 *items, uint64 *bytes);
@@ -217,6 +220,17 @@ MakeRows(List *relids)
 	return rows;
 }
 
+/*
+ * Is it recovery that keeps a relation from being served?  (Unlogged ones can
+ * not even be read.)
+ */
+static bool
+IsInRecovery(Relation rel)
+{
+	return RecoveryInProgress() &&
+		(!ReplayIsFollowed() || !RelationIsPermanent(rel));
+}
+
 /* Look at a relation, if it is there and nobody keeps us from it. */
 static void
 DescribeTable(TableRow *row, bool is_monitor)
@@ -254,6 +268,7 @@ DescribeTable(TableRow *row, bool is_monitor)
 		row->partitioned = relation->partitioned;
 		row->state = RelationFindsNoRoom(relation) ? RELATION_NO_ROOM :
 			relation->state;
+		row->in_recovery = IsInRecovery(rel);
 		row->preload = relation->options.preload;
 		row->cache_new = relation->options.cache_new;
 		CountTable(row);
@@ -344,7 +359,7 @@ StateText(const TableRow *row)
 
 	if (row->locked)
 		return "locked";
-	if (RecoveryInProgress())
+	if (row->in_recovery)
 		return "in recovery";
 	if (state == RELATION_PARTITIONED)
 		return psprintf("%d of %d partitions served", row->leaves_served,
@@ -364,7 +379,7 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = ObjectIdGetDatum(row->root);
 	values[i++] = CStringGetTextDatum(StateText(row));
 	nulls[i] = row->locked;
-	values[i++] = BoolGetDatum(!RecoveryInProgress() &&
+	values[i++] = BoolGetDatum(!row->in_recovery &&
 							   (StateOf(row) == RELATION_SERVED ||
 								(row->partitioned && row->leaves_served > 0)));
 	nulls[i] = row->locked;

@@ -8,15 +8,18 @@
  *
  *		the table's epoch			(BeginItemAccess)
  *		the version					(the caller's read)
+ *		on a standby, the version's mark	here
  *		the key's counter			here
  *		the version's xmax			here, under the buffer's share lock
  *		epoch and counter again		StoreFill(), under the partition lock
  *
  * If nobody has set xmax when we look, whoever sets it later moves the
  * counter later still, before the commit becomes visible: either we see that
- * the counter has moved, or our item is there for the writer to remove.
+ * the counter has moved, or our item is there for the writer to remove.  On a
+ * standby it is the startup process that sets xmax, and then the word that the
+ * mark was read from (rule 0).
  *
- * May call: visibility, relation, warmth, store.
+ * May call: visibility, relation, warmth, replay, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,10 +27,15 @@
 
 #include "compat.h"
 
+#include "access/xlog.h"
 #include "lookup/fill.h"
+#include "replay/replay.h"
 #include "settings.h"
 #include "storage/bufmgr.h"
 #include "table/warmth.h"
+#include "testpoint.h"
+
+static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
 Size
 ItemSizeLimit(void)
@@ -45,12 +53,10 @@ void
 FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		  bool if_room)
 {
+	bool		marked = PrepareItems(buffer, items, nitems);
 	int			filled = 0;
 	int			refused = 0;
 	int			busy = 0;
-
-	for (int i = 0; i < nitems; i++)
-		items[i].counter = StoreReadCounter(items[i].hash);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	for (int i = 0; i < nitems; i++)
@@ -60,14 +66,15 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 			items[i].xid = VersionXid(items[i].version);
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	TestPoint("fill_looked");
 
 	for (int i = 0; i < nitems; i++)
 	{
 		FillItem   *item = &items[i];
-
 		StoreContent content = {
 			.kind = STORE_ROW,
-			.xid = item->xid
+			.xid = item->xid,
+			.mark = marked ? &item->mark : NULL
 		};
 
 		SetContent(&content, &item->image);
@@ -93,4 +100,27 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		RelationCount(access->relation, COUNT_REFUSED, refused);
 	if (busy > 0)
 		RelationCount(access->relation, COUNT_BUSY, busy);
+}
+
+/*
+ * What is read before the versions' xmax: counters, and on a standby marks.
+ * Returns whether the items are to carry these.  If recovery has ended, all
+ * that was replayed can be seen, and writers remove by key what we put in; if it
+ * ends after we have asked, marks do no harm.
+ */
+static bool
+PrepareItems(Buffer buffer, FillItem *items, int nitems)
+{
+	bool		marked = ReplayIsFollowed() && RecoveryInProgress();
+	uint64		page = marked ? ReplayPage(buffer) : 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (marked)
+			ReplayReadMark(page,
+						   ItemPointerGetOffsetNumber(&items[i].image.header.t_ctid),
+						   &items[i].mark);
+		items[i].counter = StoreReadCounter(items[i].hash);
+	}
+	return marked;
 }

@@ -15,13 +15,14 @@
 typedef struct FillItem
 {
 	HeapTupleHeader version;	/* on the page; seen by access->snapshot */
-	ImageSource image;			/* of it */
+	ImageSource image;			/* of it; has its TID */
 	uint64		hash;			/* KeyHash() of it */
 	StoreResult result;			/* out; STORE_STALE as well when rule 2(a)
 								 * refused it */
 	/* private */
 	uint64		counter;
 	uint64		xid;
+	StoreMark	mark;
 } FillItem;
 
 /*

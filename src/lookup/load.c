@@ -27,7 +27,9 @@
 #include "catalog/pg_inherits.h"
 #include "fmgr.h"
 #include "lookup/load.h"
+#include "lookup/read.h"
 #include "miscadmin.h"
+#include "replay/replay.h"
 #include "settings.h"
 #include "store/owner.h"
 #include "storage/bufmgr.h"
@@ -316,11 +318,12 @@ itemcache_preload(PG_FUNCTION_ARGS)
 	PageLoader	loader;
 
 	RequirePreloaded();
-	if (RecoveryInProgress())
+	if (RecoveryInProgress() && !ReplayIsFollowed())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot load a table into the cache during recovery"),
-				 errhint("The cache is not used on a standby server.")));
+				 errdetail("The server was not started as a standby, and so does not use the cache before recovery ends."),
+				 errhint("Restart the server.")));
 
 	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
@@ -392,6 +395,7 @@ LoadWholeTable(PageLoader *loader, Relation rel)
 {
 	BlockNumber nblocks;
 
+	RefuseUnloggedInRecovery(rel);
 	BeginLoadingOrComplain(loader, rel);
 	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks; block++)

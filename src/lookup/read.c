@@ -25,6 +25,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
@@ -70,11 +71,21 @@ RelationIsReadByIndex(const ItemRelation *relation)
 }
 
 void
+RefuseUnloggedInRecovery(Relation rel)
+{
+	if (!RelationIsPermanent(rel) && RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary or unlogged relations during recovery")));
+}
+
+void
 OpenItemReader(ItemReader *reader, const ItemAccess *access)
 {
 	ItemShape  *shape = access->key;
 
 	reader->rel = table_open(access->relation->relid, NoLock);
+	RefuseUnloggedInRecovery(reader->rel);
 	reader->index = index_open(access->index.oid, AccessShareLock);
 	reader->slot = table_slot_create(reader->rel, NULL);
 	reader->other = NULL;

@@ -33,6 +33,12 @@ typedef struct ItemReader
 extern bool RelationIsReadByIndex(const ItemRelation *relation);
 
 /*
+ * Raise the planner's error if the relation is unlogged and this is a standby,
+ * which does not have its rows.
+ */
+extern void RefuseUnloggedInRecovery(Relation rel);
+
+/*
  * Open a reader of access->index, for which RelationIsReadByIndex() has been
  * asked; read the row of a key into reader->slot (false if there is none); cache
  * the row that was read, which is "image" if that has been made, if

@@ -8,7 +8,7 @@
  * is visible is ItemIsVisible(); the one that decides whether the cache may be
  * used at all is BeginItemAccess().
  *
- * May call: relation, store.
+ * May call: relation, replay, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "lookup/visibility.h"
+#include "replay/replay.h"
 #include "settings.h"
 #include "storage/lwlock.h"
 #include "storage/procarray.h"
@@ -105,10 +106,13 @@ MayBeUsed(ItemAccess *access, ItemRelation *relation, const ItemIndex *index,
 	if (relation->state != RELATION_SERVED || !itemcache_enabled)
 		return false;
 
-	/* rule 0, and snapshots that are not of the ordinary kind */
-	return !RecoveryInProgress() &&
-		snapshot->snapshot_type == SNAPSHOT_MVCC &&
-		!snapshot->takenDuringRecovery;
+	/* snapshots that are not of the ordinary kind */
+	if (snapshot->snapshot_type != SNAPSHOT_MVCC)
+		return false;
+
+	/* rule 0 */
+	return ReplayIsFollowed() ||
+		(!RecoveryInProgress() && !snapshot->takenDuringRecovery);
 }
 
 /*
@@ -141,6 +145,13 @@ bool
 ItemIsVisible(const ItemAccess *access, const StoreItem *item)
 {
 	const SnapshotBounds *bounds = BoundsOf(access->snapshot);
+
+	/* rule 0 */
+	if (item->marked && !ReplayMarkIsCurrent(&item->mark))
+	{
+		RelationCount(access->relation, COUNT_OUTDATED, 1);
+		return false;
+	}
 
 	/* a frozen version may be newer; asked after the item was read */
 	if (SnapshotIsTooOld(access->snapshot))

@@ -37,6 +37,7 @@
 #include "preload/hotset.h"
 #include "preload/preload.h"
 #include "preload/preload_internal.h"
+#include "replay/replay.h"
 #include "settings.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -132,7 +133,8 @@ RegisterLauncher(void)
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_start_time = ReplayWillBeFollowed() ?
+		BgWorkerStart_ConsistentState : BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = 60;
 	strlcpy(worker.bgw_library_name, ITEMCACHE_NAME, sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "PreloadLauncherMain",
@@ -498,7 +500,7 @@ StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle)
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
 		BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, ITEMCACHE_NAME,
 			sizeof(worker.bgw_library_name));
@@ -632,7 +634,7 @@ PreloaderState(void)
 	running = Preload->launcher != NULL;
 	LWLockRelease(&Preload->lock);
 
-	if (RecoveryInProgress())
+	if (RecoveryInProgress() && !ReplayIsFollowed())
 		return "in recovery";
 	if (!running && phase != PRELOADER_NOT_STARTED)
 		return "terminated";

@@ -17,6 +17,8 @@
  * horizon of vacuum waits for us for long.  The lock on a table is taken only
  * when it is free.
  *
+ * On a standby, replay may have to cancel us: then the range is begun again.
+ *
  * A worker stops, and says so in the table's entry, when the setting is turned
  * off, when its database is about to be dropped, when the server shuts down,
  * and when there is a new run (the launcher failed and has begun again).
@@ -29,6 +31,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
 #include "lookup/load.h"
@@ -45,6 +48,7 @@
 #include "table/registration.h"
 #include "table/warmth.h"
 #include "tcop/tcopprot.h"
+#include "testpoint.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -57,6 +61,9 @@
 
 /* How often a table is begun again because it got another file meanwhile. */
 #define PRELOAD_MAX_RESTARTS	3
+
+/* How often a worker goes on with a table after replay has cancelled it. */
+#define PRELOAD_MAX_CONFLICTS	1000
 
 /* How long a worker tries to lock one table, and how often, in milliseconds. */
 #define PRELOAD_LOCK_WAIT	5000
@@ -78,6 +85,15 @@ typedef struct ListedTable
 	const HotTable *hot;
 } ListedTable;
 
+/* Our part in loading WorkerTable. */
+typedef struct TableLoad
+{
+	bool		alone;			/* it is the only table */
+	bool		has_range;		/* "range" has been given to us, not loaded */
+	BlockRange	range;
+	int			conflicts;		/* how often replay has cancelled us */
+} TableLoad;
+
 static PreloadOrder Order;
 static HotSet *Hot;				/* NULL if there is none */
 static const ListedTable *WorkerTable;	/* the table we are at, ... */
@@ -96,6 +112,9 @@ static ListedTable *ListTables(int *ntables);
 static int	ComparePositions(const void *a, const void *b);
 static uint32 RankOf(Oid relid, const HotTable **hot);
 static void LoadTable(bool alone);
+static bool TryLoadTable(TableLoad *load, MemoryContext context);
+static void LoadRanges(TableLoad *load);
+static bool IsRecoveryConflict(const ErrorData *edata);
 static void InvalidatePlans(Oid relid);
 static void ReportFailure(Oid relid, ErrorData *edata);
 static void BeginTable(bool alone);
@@ -114,6 +133,7 @@ static PreloadState ReadPlacesOfRange(PageLoader *loader,
 									  const BlockRange *range,
 									  BlockNumber *block);
 static Relation OpenIfFree(Oid relid);
+static void WorkerWait(void);
 static void EndTable(PreloadState outcome);
 static void LeaveTable(void);
 
@@ -311,19 +331,33 @@ static void
 LoadTable(bool alone)
 {
 	MemoryContext context;
+	TableLoad	load = {.alone = alone};
 
 	context = AllocSetContextCreate(TopMemoryContext, "itemcache preload",
 									ALLOCSET_SMALL_SIZES);
 	WorkerLockWait = PRELOAD_LOCK_WAIT;
+	while (!TryLoadTable(&load, context))
+		WorkerWait();
+
+	if (WorkerEntry != NULL)
+		LeaveTable();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(context);
+}
+
+/*
+ * False if replay has cancelled us, so that it is to be tried again, from where
+ * we were.  What had been cached of the range remains so.
+ */
+static bool
+TryLoadTable(TableLoad *load, MemoryContext context)
+{
+	volatile bool done = true;
+
 	PG_TRY();
 	{
-		BlockRange	range;
-
-		BeginTable(alone);
-		while (WorkerEntry != NULL && TakeRange(&range))
-			LoadRange(&range);
-		if (WorkerEntry != NULL)
-			InvalidatePlans(WorkerTable->relid);
+		LoadRanges(load);
 	}
 	PG_CATCH();
 	{
@@ -334,15 +368,39 @@ LoadTable(bool alone)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(context);
-		ReportFailure(WorkerTable->relid, edata);
+		if (IsRecoveryConflict(edata) && load->conflicts++ < PRELOAD_MAX_CONFLICTS)
+			done = false;
+		else
+			ReportFailure(WorkerTable->relid, edata);
 	}
 	PG_END_TRY();
+	return done;
+}
 
+static void
+LoadRanges(TableLoad *load)
+{
+	if (WorkerEntry == NULL)
+		BeginTable(load->alone);
+	while (WorkerEntry != NULL)
+	{
+		if (!load->has_range && !TakeRange(&load->range))
+			break;
+		load->has_range = true;
+		LoadRange(&load->range);
+		load->has_range = false;
+	}
 	if (WorkerEntry != NULL)
-		LeaveTable();
-	pgstat_report_activity(STATE_IDLE, NULL);
-	MemoryContextSwitchTo(TopMemoryContext);
-	MemoryContextDelete(context);
+		InvalidatePlans(WorkerTable->relid);
+}
+
+/* What the server says when it cancels a query of a standby. */
+static bool
+IsRecoveryConflict(const ErrorData *edata)
+{
+	return RecoveryInProgress() &&
+		(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		 edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
 }
 
 /* Plans that were made while the cache was cold are to be made again. */
@@ -405,7 +463,8 @@ BeginTable(bool alone)
 
 		if (!IsAsSaved(rel))
 			IgnoreTable();
-		else if (relation->state == RELATION_SERVED && relation->options.preload)
+		else if (relation->state == RELATION_SERVED && relation->options.preload &&
+				 (RelationIsPermanent(rel) || !RecoveryInProgress()))
 			AddEntry(rel, alone);
 		relation_close(rel, AccessShareLock);
 	}
@@ -701,6 +760,7 @@ ReadBlocks(PageLoader *loader, const BlockRange *range, BlockNumber *block)
 	{
 		if (WorkerMustStop())
 			return PRELOAD_STOPPED;
+		TestPoint("preload_page");
 		CHECK_FOR_INTERRUPTS();
 		LoadPage(loader, *block);
 		if (CacheIsFull(loader))
@@ -723,6 +783,7 @@ ReadPlacesOfRange(PageLoader *loader, const BlockRange *range,
 	{
 		if (WorkerMustStop())
 			return PRELOAD_STOPPED;
+		TestPoint("preload_page");
 		CHECK_FOR_INTERRUPTS();
 		for (; ahead < nhot && ahead <= i + maintenance_io_concurrency; ahead++)
 		{
@@ -750,17 +811,24 @@ OpenIfFree(Oid relid)
 		if (WorkerLockWait <= 0 || WorkerMustStop())
 			return NULL;
 		WorkerLockWait -= PRELOAD_LOCK_RETRY;
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		if (ProcSignalBarrierPending)
-			ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
+		WorkerWait();
 	}
 	CHECK_FOR_INTERRUPTS();
 
 	/* releases nothing if the table is gone, but the transaction's end will */
 	return try_relation_open(relid, NoLock);
+}
+
+/* A moment, before something is tried again. */
+static void
+WorkerWait(void)
+{
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	if (ProcSignalBarrierPending)
+		ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
 }
 
 /* No more ranges of the table we are at shall be given out. */

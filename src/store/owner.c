@@ -255,16 +255,19 @@ OwnersRefused(void)
 	return pg_atomic_read_u64(&control->refused);
 }
 
-void
+bool
 OwnerMoveEpoch(uint64 key)
 {
+	bool		garbage;
 	int			number;
 
 	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
 	number = OwnerFind(key);
-	if (number != OWNER_NONE && MoveEpoch(number))
+	garbage = number != OWNER_NONE && MoveEpoch(number);
+	if (garbage)
 		pg_atomic_fetch_add_u64(&control->garbage, 1);
 	LWLockRelease(owner_lock);
+	return garbage;
 }
 
 void

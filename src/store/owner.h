@@ -36,6 +36,10 @@ typedef enum StoreKind
 
 #define STORE_KINDS			3
 
+/* The key of a table, as everybody above makes it. */
+#define RelationOwnerKey(dbid, relid) \
+	(((uint64) (dbid) << 32) | (uint64) (relid))
+
 /* What is counted for each table; see stats.h for who counts. */
 typedef enum CounterKind
 {
@@ -51,6 +55,8 @@ typedef enum CounterKind
 	COUNT_TOO_LARGE,			/* rows read that are too large to be cached */
 	COUNT_OVERFLOWS,			/* transactions that wrote more keys than are
 								 * noted, which emptied the cache of the table */
+	COUNT_OUTDATED,				/* misses whose item was there, but replay had
+								 * changed its row since (rule 0) */
 	COUNTER_KINDS
 } CounterKind;
 
@@ -135,9 +141,9 @@ static inline uint64 OwnerBytes(int number);
 /*
  * Give owner "key" a new epoch: every item it has becomes unreachable, and
  * every fill that began before is refused.  Nothing to do when it has no
- * slot.  Takes OwnerLock.
+ * slot.  True if it had items.  Takes OwnerLock.
  */
-extern void OwnerMoveEpoch(uint64 key);
+extern bool OwnerMoveEpoch(uint64 key);
 
 /* The same for every owner whose key agrees with "key" in the bits of "mask". */
 extern void OwnerMoveEpochs(uint64 key, uint64 mask);

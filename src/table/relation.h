@@ -70,9 +70,6 @@ typedef struct ItemRelation
 	struct WritePlans *writeplans;	/* see write.h */
 } ItemRelation;
 
-#define RelationOwnerKey(dbid, relid) \
-	(((uint64) (dbid) << 32) | (uint64) (relid))
-
 #define RelationCount(relation, kind, n) \
 	do { \
 		if ((relation)->state == RELATION_SERVED || \

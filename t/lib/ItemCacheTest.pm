@@ -24,6 +24,11 @@ our @EXPORT = qw(
   wait_blocked
   toast_of
   log_from
+  new_standby
+  replayed
+  wait_at
+  waits_at
+  go_on
 );
 
 
@@ -161,6 +166,64 @@ sub toast_of
 	return $node->safe_psql($db,
 		"SELECT reltoastrelid::regclass FROM pg_class WHERE oid = '$table'::regclass"
 	);
+}
+
+# A standby of a running server, from a backup made now; not started.
+sub new_standby
+{
+	my ($primary, $name, %params) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$primary->backup("for_$name");
+	$node->init_from_backup($primary, "for_$name", %{ { has_streaming => 1, %{ $params{init} // {} } } });
+	$node->append_conf('postgresql.conf', $params{conf}) if defined $params{conf};
+	return $node;
+}
+
+# Wait until standbys (of a primary, or of each other) have replayed all that
+# the primary has written.
+sub replayed
+{
+	my ($primary, @standbys) = @_;
+	my $lsn = $primary->lsn('insert');
+
+	foreach my $standby (@standbys)
+	{
+		$standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() >= '$lsn'::pg_lsn")
+		  or die $standby->name . ' does not catch up';
+	}
+	return;
+}
+
+# Have a server's processes wait at a test point (src/testpoint.h); wait until
+# one does; let it go on.
+sub wait_at
+{
+	my ($node, $point) = @_;
+
+	append_to_file($node->data_dir . "/itemcache.wait_at.$point", '');
+	return;
+}
+
+sub waits_at
+{
+	my ($node, $point) = @_;
+	my $file = $node->data_dir . "/itemcache.waits_at.$point";
+
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if -e $file;
+		select(undef, undef, undef, 0.1);
+	}
+	die "nobody waits at $point";
+}
+
+sub go_on
+{
+	my ($node, $point) = @_;
+
+	unlink $node->data_dir . "/itemcache.wait_at.$point";
+	return;
 }
 
 # The server log from an offset on.

@@ -1,0 +1,338 @@
+/*-------------------------------------------------------------------------
+ *
+ * replay.c
+ *	  What the startup process of a standby tells the cache (rule 0).
+ *
+ * The redo functions of three resource managers are replaced by ours, which
+ * call the ones that were there before:
+ *
+ *		heap		a version got an updater: its word is set
+ *		standby		a transaction of the primary has locked tables in
+ *					AccessExclusiveLock: their epochs move
+ *		database	a database has gone: the epochs of its tables move
+ *
+ * Rules
+ *
+ * - The original function first, always: a word is set, and an epoch moved,
+ *   when what it tells of can be seen.  README has the argument for each; the
+ *   order was checked with herd7 under the memory models of ARMv8, POWER and
+ *   RISC-V.
+ *
+ * - Words are written by the startup process alone, by plain atomic stores,
+ *   and only grow.  Everybody reads them without a lock.
+ *
+ * - Bits of interest are set by whoever fills, and never cleared.  Whether a
+ *   word is to be set is decided by the bit as it is after the original
+ *   function: a filler sets it before it locks the buffer, so either we see
+ *   the bit or it sees the updater.
+ *
+ * - An error in the startup process ends the server: nothing here raises one,
+ *   allocates, or takes a lock but OwnerLock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include <sys/stat.h>
+
+#include "access/heapam_xlog.h"
+#include "access/htup_details.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "access/xlogreader.h"
+#include "commands/dbcommands_xlog.h"
+#include "replay/replay.h"
+#include "settings.h"
+#include "storage/bufmgr.h"
+#include "storage/shmem.h"
+#include "storage/standbydefs.h"
+#include "store/owner.h"
+#include "testpoint.h"
+
+/* A word for so many bytes of itemcache.memory: no row takes less, with all. */
+#define MEMORY_PER_WORD		128
+
+/* A page's places are neighbours, so the last page wants some behind it. */
+#define WORDS_PER_PAGE		(MaxHeapTuplesPerPage + 1)
+
+#define INTEREST_BITS		65536
+
+typedef struct ReplayShared
+{
+	/* statistics; written by the startup process */
+	pg_atomic_uint64 versions;
+	pg_atomic_uint64 tables;
+	/* a bit for each file, by hash; set by fillers, read by the startup process */
+	pg_atomic_uint32 interest[INTEREST_BITS / 32];
+	pg_atomic_uint64 words[FLEXIBLE_ARRAY_MEMBER];
+} ReplayShared;
+
+/* Where a version is that has got an updater. */
+typedef struct OldVersion
+{
+	uint64		file;			/* FileHash() */
+	uint64		word;
+} OldVersion;
+
+pg_atomic_uint64 *ReplayWords = NULL;
+
+static ReplayShared *Shared = NULL;
+static uint64 WordCount = 0;	/* less those behind the last page's */
+
+static void (*PreviousHeapRedo) (XLogReaderState *record);
+static void (*PreviousStandbyRedo) (XLogReaderState *record);
+static void (*PreviousDatabaseRedo) (XLogReaderState *record);
+
+static uint64 WordsFor(Size memory);
+static bool FindOldVersion(XLogReaderState *record, OldVersion *version);
+static void HeapRedo(XLogReaderState *record);
+static void StandbyRedo(XLogReaderState *record);
+static void DatabaseRedo(XLogReaderState *record);
+
+/*
+ * A server that becomes a standby without having been started as one (a signal
+ * file was made while it ran, and a crash has it go through recovery) has no
+ * words, as it did not ask for the memory.
+ */
+bool
+ReplayWillBeFollowed(void)
+{
+	static int	followed = -1;
+
+	if (followed < 0)
+	{
+		struct stat st;
+
+		followed = stat(STANDBY_SIGNAL_FILE, &st) == 0 ||
+			stat(RECOVERY_SIGNAL_FILE, &st) == 0;
+	}
+	return followed;
+}
+
+void
+ReplayInit(void)
+{
+	if (!ReplayWillBeFollowed())
+		return;
+	PreviousHeapRedo = RmgrTable[RM_HEAP_ID].rm_redo;
+	RmgrTable[RM_HEAP_ID].rm_redo = HeapRedo;
+	PreviousStandbyRedo = RmgrTable[RM_STANDBY_ID].rm_redo;
+	RmgrTable[RM_STANDBY_ID].rm_redo = StandbyRedo;
+	PreviousDatabaseRedo = RmgrTable[RM_DBASE_ID].rm_redo;
+	RmgrTable[RM_DBASE_ID].rm_redo = DatabaseRedo;
+}
+
+/*
+ * Shared memory
+ */
+
+/* As many as there can be items. */
+static uint64
+WordsFor(Size memory)
+{
+	uint64		words = memory / MEMORY_PER_WORD;
+
+	if (itemcache_max_items > 0)
+		words = Min(words, (uint64) itemcache_max_items);
+	return words;
+}
+
+Size
+ReplayShmemSize(Size memory)
+{
+	if (!ReplayWillBeFollowed())
+		return 0;
+	return CACHELINEALIGN(offsetof(ReplayShared, words) +
+						  (WordsFor(memory) + WORDS_PER_PAGE) * sizeof(uint64));
+}
+
+void
+ReplayShmemInit(Size memory)
+{
+	bool		found;
+
+	if (!ReplayWillBeFollowed())
+		return;
+	Shared = ShmemInitStruct("itemcache replay", ReplayShmemSize(memory), &found);
+	if (!found)
+		memset(Shared, 0, ReplayShmemSize(memory));
+	WordCount = WordsFor(memory);
+	ReplayWords = Shared->words;
+}
+
+void
+ReplayGetStats(ReplayStats *stats)
+{
+	memset(stats, 0, sizeof(ReplayStats));
+	if (Shared == NULL)
+		return;
+	stats->followed = true;
+	stats->words = WordCount;
+	stats->versions = pg_atomic_read_u64(&Shared->versions);
+	stats->tables = pg_atomic_read_u64(&Shared->tables);
+}
+
+/*
+ * Places
+ */
+
+/*
+ * A file is named as its buffers are, and not by what the relcache takes to be
+ * the relation's.  (Files of one number in several tablespaces share places.)
+ */
+static inline uint64
+FileHash(const BlockTag *tag)
+{
+	return (((uint64) tag->database << 32) | tag->filenumber) *
+		UINT64CONST(0x9e3779b97f4a7c15);
+}
+
+/*
+ * The word before that of a page's first version.  Neighbours on a page have
+ * neighbouring words: where many are updated, mostly a page's come together.
+ */
+static inline uint64
+PageWord(uint64 file, BlockNumber block)
+{
+	uint64		hash = ((file >> 16) ^ block) * UINT64CONST(0xff51afd7ed558ccd);
+
+	return ((hash >> 32) * WordCount) >> 32;
+}
+
+static inline bool
+IsOfInterest(uint64 file)
+{
+	uint32		bit = file >> 48;
+
+	return (pg_atomic_read_u32(&Shared->interest[bit / 32]) &
+			((uint32) 1 << (bit % 32))) != 0;
+}
+
+/*
+ * A bit that another has set, and that we see, the startup process sees as
+ * well, when it has locked the buffer after us.
+ */
+uint64
+ReplayPage(Buffer buffer)
+{
+	BlockTag	tag;
+	uint64		file;
+	uint32		bit;
+
+	GetBlockTag(buffer, &tag);
+	file = FileHash(&tag);
+	bit = file >> 48;
+	if (!IsOfInterest(file))
+		pg_atomic_fetch_or_u32(&Shared->interest[bit / 32],
+							   (uint32) 1 << (bit % 32));
+	return PageWord(file, tag.block);
+}
+
+void
+ReplayReadMark(uint64 page, OffsetNumber offset, StoreMark *mark)
+{
+	Assert(OffsetNumberIsValid(offset) && offset < WORDS_PER_PAGE);
+	mark->word = page + offset;
+	mark->lsn = pg_atomic_read_u64(&ReplayWords[mark->word]);
+}
+
+/*
+ * In the startup process
+ */
+
+/* The version that a record gives an updater, if it does. */
+static bool
+FindOldVersion(XLogReaderState *record, OldVersion *version)
+{
+	char	   *data = XLogRecGetData(record);
+	uint8		block_id = 0;
+	OffsetNumber offset;
+	BlockTag	tag;
+
+	switch (XLogRecGetInfo(record) & XLOG_HEAP_OPMASK)
+	{
+		case XLOG_HEAP_DELETE:
+			offset = ((xl_heap_delete *) data)->offnum;
+			break;
+		case XLOG_HEAP_UPDATE:
+		case XLOG_HEAP_HOT_UPDATE:
+			offset = ((xl_heap_update *) data)->old_offnum;
+			/* the new version's block is the first, and the old one's as well */
+			if (XLogRecHasBlockRef(record, 1))
+				block_id = 1;
+			break;
+		default:
+			return false;
+	}
+	ReadBlockTag(record, block_id, &tag);
+	version->file = FileHash(&tag);
+	version->word = PageWord(version->file, tag.block) + Min(offset, WORDS_PER_PAGE);
+	return true;
+}
+
+/*
+ * The version's xmax first, then its word: whoever reads the word in between,
+ * and looks at xmax then, finds it.
+ */
+static void
+HeapRedo(XLogReaderState *record)
+{
+	OldVersion	version;
+	bool		found = ReplayIsFollowed() && FindOldVersion(record, &version);
+
+#if defined(__GNUC__) || defined(__clang__)
+	if (found && IsOfInterest(version.file))
+		__builtin_prefetch(&ReplayWords[version.word], 1);
+#endif
+
+	if (found)
+		TestPoint("heap_redo");
+	PreviousHeapRedo(record);
+
+	/* asked again: the bit may have been set meanwhile */
+	if (found && IsOfInterest(version.file))
+	{
+		pg_atomic_write_u64(&ReplayWords[version.word], record->EndRecPtr);
+		pg_atomic_write_u64(&Shared->versions,
+							pg_atomic_read_u64(&Shared->versions) + 1);
+	}
+}
+
+/*
+ * The startup process has the locks now, so nobody who has read such a table
+ * before may go on to fill under the new epoch.
+ */
+static void
+StandbyRedo(XLogReaderState *record)
+{
+	xl_standby_locks *record_locks;
+
+	PreviousStandbyRedo(record);
+	if (Shared == NULL ||
+		(XLogRecGetInfo(record) & ~XLR_INFO_MASK) != XLOG_STANDBY_LOCK)
+		return;
+
+	record_locks = (xl_standby_locks *) XLogRecGetData(record);
+	for (int i = 0; i < record_locks->nlocks; i++)
+	{
+		xl_standby_lock *lock = &record_locks->locks[i];
+
+		if (OwnerMoveEpoch(RelationOwnerKey(lock->dbOid, lock->relOid)))
+			pg_atomic_write_u64(&Shared->tables,
+								pg_atomic_read_u64(&Shared->tables) + 1);
+	}
+}
+
+/* Nobody is in the database any more, and nobody can enter. */
+static void
+DatabaseRedo(XLogReaderState *record)
+{
+	PreviousDatabaseRedo(record);
+	if (Shared == NULL ||
+		(XLogRecGetInfo(record) & ~XLR_INFO_MASK) != XLOG_DBASE_DROP)
+		return;
+	OwnerMoveEpochs(RelationOwnerKey(((xl_dbase_drop_rec *) XLogRecGetData(record))->db_id, 0),
+					RelationOwnerKey(PG_UINT32_MAX, 0));
+}
