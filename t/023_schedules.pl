@@ -131,7 +131,6 @@ my @ddl = (
 	'TRUNCATE {p, c|q|c|q0|r}', 'ALTER TABLE {p|q} ADD d{1|2} int DEFAULT :n', 'ALTER TABLE {p|q} DROP d{1|2}', 'ALTER TABLE {p|q} ALTER a TYPE {bigint|int}',
 	'ALTER TABLE {p|c|r} {DISABLE|ENABLE|ENABLE ALWAYS|ENABLE REPLICA} TRIGGER itemcache', 'ALTER TABLE q{|0|1} {DISABLE|ENABLE ALWAYS} TRIGGER itemcache_partitioned',
 	'ALTER TABLE {p|c|r} {DISABLE|ENABLE} TRIGGER {ALL|USER}',
-	q{SELECT itemcache.attach('{p|c|q|r}') IS NOT NULL}, q{SELECT itemcache.attach('p', cache_new => {true|false}) IS NOT NULL}, q{SELECT itemcache.detach('{p|c|q|r}')},
 	q{SELECT itemcache.clear('{p|q}')}, q{SELECT load('{p|c|q|r}')},
 	'ALTER TABLE p DROP CONSTRAINT p_pkey CASCADE', 'ALTER TABLE p ADD PRIMARY KEY (id)', 'ALTER TABLE q DROP CONSTRAINT q_pkey', 'ALTER TABLE q ADD PRIMARY KEY (id)',
 	'DELETE FROM p a USING p b WHERE a.id = b.id AND a.ctid > b.ctid',
@@ -140,8 +139,11 @@ my @ddl = (
 	'CREATE INDEX {p_a ON p|q_a ON q} (a)', 'DROP INDEX {p_a|q_a}', 'CLUSTER p USING p_pkey', 'ANALYZE {p|q}', 'ALTER TABLE p SET (fillfactor = {50|90})',
 	'ALTER TABLE p SET {UNLOGGED|LOGGED}');
 # Not in a transaction block.  (REINDEX could be, but fails where a cursor of the
-# session has the index open, which ours opens only when it has to read it.)
-my @alone = ('REINDEX TABLE {p|q|r}', 'REINDEX INDEX p_pkey', 'VACUUM {p|q|r}', 'VACUUM {FULL|FREEZE} {p|q|r}', 'REINDEX INDEX CONCURRENTLY p_pkey', 'REINDEX TABLE CONCURRENTLY {p|r}', 'ALTER TABLE q DETACH PARTITION q{0|1} CONCURRENTLY',
+# session has the index open, which ours opens only when it has to read it; and the
+# twin's attach() and detach() look at catalogs by the transaction's snapshot.)
+my @alone = (
+	q{{|BEGIN; }SELECT itemcache.attach('{p|c|q|r}') IS NOT NULL}, q{SELECT itemcache.attach('p', cache_new => {true|false}) IS NOT NULL}, q{{|BEGIN; }SELECT itemcache.detach('{p|c|q|r}')},
+	'REINDEX TABLE {p|q|r}', 'REINDEX INDEX p_pkey', 'VACUUM {p|q|r}', 'VACUUM {FULL|FREEZE} {p|q|r}', 'REINDEX INDEX CONCURRENTLY p_pkey', 'REINDEX TABLE CONCURRENTLY {p|r}', 'ALTER TABLE q DETACH PARTITION q{0|1} CONCURRENTLY',
 	'ALTER TABLE q DETACH PARTITION q{0|1} FINALIZE', 'CREATE INDEX CONCURRENTLY p_b ON p (b)', 'DROP INDEX CONCURRENTLY p_b');
 my @settings = (
 	'SET plan_cache_mode = {auto|force_generic_plan|force_custom_plan}', 'SET {|LOCAL }itemcache.{transparent|enabled} = {on|on|off}', 'SET enable_{hashjoin|mergejoin|seqscan|memoize|indexscan} = {on|off}',

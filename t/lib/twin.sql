@@ -122,19 +122,17 @@ DECLARE
 	relation regclass := rtrim(pg_typeof(items)::text, '[]')::regclass;
 	locked text := itemcache.lock_to_write(rtrim(pg_typeof(items)::text, '[]')::regtype);
 	key text := itemcache.key_of(relation);
-	columns text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped);
-	assignments text := (SELECT string_agg(format('%I = excluded.%1$I', attname), ', ') FROM pg_attribute
-		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
-		AND attname::text <> ALL (string_to_array(key, ', ')));
+	-- of the row type as it is, not as the snapshot has it
+	assignments text := (SELECT string_agg(format('%I = excluded.%1$I', name), ', ')
+		FROM json_object_keys(row_to_json(items[1])) name WHERE name <> ALL (string_to_array(key, ', ')));
 	n bigint;
 BEGIN
 	EXECUTE format('SELECT count(*) - count(DISTINCT (%s)) FROM unnest($1)', key) INTO n USING items;
 	IF n > 0 THEN
 		RAISE 'two items with one key' USING ERRCODE = '21000';
 	END IF;
-	EXECUTE format('INSERT INTO %s AS t (%s) SELECT %s FROM unnest($1) ORDER BY %s ON CONFLICT (%s) DO UPDATE SET %s WHERE t.* *<> excluded.*',
-		relation, columns, columns, key, key, assignments) USING items;
+	EXECUTE format('INSERT INTO %s AS t SELECT u.* FROM unnest($1) u ORDER BY %s ON CONFLICT (%s) DO UPDATE SET %s WHERE t.* *<> excluded.*',
+		relation, key, key, assignments) USING items;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END $$;
