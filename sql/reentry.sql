@@ -134,9 +134,13 @@ CREATE OPERATOR <= (LEFTARG = num, RIGHTARG = num, FUNCTION = num_le);
 CREATE OPERATOR = (LEFTARG = num, RIGHTARG = num, FUNCTION = num_eq, COMMUTATOR = =, MERGES);
 CREATE OPERATOR >= (LEFTARG = num, RIGHTARG = num, FUNCTION = num_ge);
 CREATE OPERATOR > (LEFTARG = num, RIGHTARG = num, FUNCTION = num_gt, COMMUTATOR = <);
+CREATE FUNCTION num_equalimage(oid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN reentry.run(); END';
 CREATE OPERATOR CLASS num_ops DEFAULT FOR TYPE num USING btree AS
-	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 num_cmp(num, num);
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+	FUNCTION 1 num_cmp(num, num), FUNCTION 4 num_equalimage(oid);
 CREATE TABLE nums (id num PRIMARY KEY, n int, a text, b text);
+-- (the description of the table is not made of what it needs itself)
+SELECT attempt($$SELECT itemcache.attach('reentry.nums')$$, $$SELECT itemcache.get(NULL::reentry.nums, '("(1)")'::text)$$);
 INSERT INTO nums SELECT ROW(g)::num, g, 'a' || g, 'b' || g FROM generate_series(1, 10) g;
 ANALYZE nums;
 SELECT itemcache.attach('nums');
@@ -152,6 +156,26 @@ SELECT attempt($$SELECT array_agg(a) FROM reentry.nums WHERE id = ANY ('{(3),(9)
 	   attempt($$SELECT array_agg(a) FROM reentry.nums WHERE id = ANY ('{(3),(9),(1)}'::reentry.num[])$$,
 			   'SELECT 1/0');
 SELECT n, a FROM nums WHERE id = ANY ('{(3),(9),(1)}'::num[]);
+-- what an alias leads to is compared by an expression and a predicate
+CREATE FUNCTION tag(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM reentry.run(); RETURN '#' || $1; END $$;
+CREATE TABLE tagged (id int PRIMARY KEY, w text, n int);
+CREATE UNIQUE INDEX ON tagged (tag(w)) WHERE run_once(w);
+INSERT INTO tagged SELECT g, 'w' || g, g FROM generate_series(1, 10) g;
+ANALYZE tagged;
+SELECT itemcache.attach('tagged');
+EXPLAIN (COSTS OFF) SELECT id FROM tagged WHERE tag(w) = '#w1' AND run_once(w);
+SELECT id, n FROM tagged WHERE tag(w) = '#w1' AND run_once(w);
+SELECT id, n FROM tagged WHERE tag(w) = '#w2' AND run_once(w);
+SELECT m.meanwhile, attempt($$SELECT ARRAY[id, n] FROM reentry.tagged WHERE reentry.tag(w) = '#w1' AND reentry.run_once(w)$$, m.meanwhile,
+							$$SELECT ARRAY[id, n] FROM reentry.tagged WHERE reentry.tag(w) = '#w2' AND reentry.run_once(w)$$)
+FROM unnest(ARRAY[$$SELECT ARRAY[id, n] FROM reentry.tagged WHERE reentry.tag(w) = '#w1' AND reentry.run_once(w)$$,
+				  $$UPDATE reentry.tagged SET n = 100 WHERE id = 1$$,
+				  $$DELETE FROM reentry.tagged WHERE reentry.tag(w) = '#w1'$$,
+				  $$SELECT itemcache.put('(1,w1,200)'::reentry.tagged)$$,
+				  $$DROP INDEX reentry.tagged_tag_idx$$,
+				  $$SELECT helper.try('SELECT 1/0')$$,
+				  $$SELECT 1/0$$]) m(meanwhile);
+SELECT id, n FROM tagged WHERE tag(w) = '#w1' AND run_once(w);
 RESET itemcache.transparent;
 
 -- what put_many() has checked its items for may be altered

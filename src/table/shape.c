@@ -254,14 +254,17 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 	return true;
 }
 
-/* As a btree asks before it keeps but one of several equal keys. */
+/*
+ * As a btree asks before it keeps but one of several equal keys.  One of the
+ * user's functions is not asked, as it could ask for what is being described.
+ */
 static bool
 EqualByImage(Oid opfamily, Oid type, Oid collation)
 {
 	Oid			proc = get_opfamily_proc(opfamily, type, type,
 										 BTEQUALIMAGE_PROC);
 
-	return OidIsValid(proc) &&
+	return OidIsValid(proc) && proc < FirstGenbkiObjectId &&
 		DatumGetBool(OidFunctionCall1Coll(proc, collation,
 										  ObjectIdGetDatum(type)));
 }
