@@ -32,6 +32,14 @@ CREATE TABLE matrix.pairs (id matrix.pair PRIMARY KEY, v text);
 INSERT INTO matrix.pairs VALUES ('(1,2)', 'one');
 GRANT SELECT, DELETE ON matrix.pairs TO regress_itemcache_tester;
 SELECT itemcache.attach('matrix.pairs');
+-- other keys than the primary one, of a column and of an expression
+CREATE FUNCTION matrix.for_key(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE TABLE matrix.users (id int PRIMARY KEY, email text UNIQUE);
+CREATE UNIQUE INDEX ON matrix.users (matrix.for_key(email));
+INSERT INTO matrix.users SELECT i, 'e' || i FROM generate_series(1, 5) i;
+GRANT SELECT ON matrix.users TO regress_itemcache_tester;
+SELECT itemcache.attach('matrix.users');
+SELECT itemcache.preload('matrix.users');
 -- where the tester has row types from, without naming the schema
 CREATE TABLE matrix_open.carrier (i matrix.items, p matrix.pairs, k matrix.ref);
 INSERT INTO matrix_open.carrier VALUES (ROW(1, 'put', 7, NULL), NULL, ROW(1));
@@ -83,6 +91,10 @@ INSERT INTO matrix_open.calls VALUES
 		'SET LOCAL itemcache.transparent = off; SELECT t FROM matrix.items t WHERE id = 1'),
 	('SELECT by keys', 'SELECT t FROM matrix.items t WHERE id = ANY (''{1,2}''::int[])',
 		'SET LOCAL itemcache.transparent = off; SELECT t FROM matrix.items t WHERE id = ANY (''{1,2}''::int[])'),
+	('SELECT by unique', 'SELECT t FROM matrix.users t WHERE email = ''e1''',
+		'SET LOCAL itemcache.transparent = off; SELECT t FROM matrix.users t WHERE email = ''e1'''),
+	('SELECT by expression', 'SELECT t FROM matrix.users t WHERE matrix.for_key(email) = ''e1''',
+		'SET LOCAL itemcache.transparent = off; SELECT t FROM matrix.users t WHERE matrix.for_key(email) = ''e1'''),
 	('SELECT by join', 'SELECT t.v FROM matrix.items t, matrix_open.numbers n WHERE t.id = n.n',
 		'SET LOCAL itemcache.transparent = off; SELECT t.v FROM matrix.items t, matrix_open.numbers n WHERE t.id = n.n');
 -- the SQLSTATE of both, or which is whose
@@ -95,13 +107,13 @@ $$;
 CREATE TABLE matrix_open.missing (n serial, privilege text, preparation text);
 INSERT INTO matrix_open.missing (privilege, preparation) VALUES
 	('none', 'SELECT'),
-	('table: SELECT', 'REVOKE SELECT ON matrix.items, matrix.pairs FROM regress_itemcache_tester'),
+	('table: SELECT', 'REVOKE SELECT ON matrix.items, matrix.pairs, matrix.users FROM regress_itemcache_tester'),
 	('table: INSERT', 'REVOKE INSERT ON matrix.items FROM regress_itemcache_tester'),
 	('table: UPDATE', 'REVOKE UPDATE ON matrix.items FROM regress_itemcache_tester'),
 	('table: DELETE', 'REVOKE DELETE ON matrix.items, matrix.pairs FROM regress_itemcache_tester'),
-	('column: SELECT of the key', 'REVOKE SELECT ON matrix.items, matrix.pairs FROM regress_itemcache_tester; GRANT SELECT (v, w, g) ON matrix.items TO regress_itemcache_tester;
+	('column: SELECT of the key', 'REVOKE SELECT ON matrix.items, matrix.pairs, matrix.users FROM regress_itemcache_tester; GRANT SELECT (v, w, g) ON matrix.items TO regress_itemcache_tester;
 		GRANT SELECT (v) ON matrix.pairs TO regress_itemcache_tester'),
-	('column: SELECT of another', 'REVOKE SELECT ON matrix.items, matrix.pairs FROM regress_itemcache_tester; GRANT SELECT (id, w, g) ON matrix.items TO regress_itemcache_tester;
+	('column: SELECT of another', 'REVOKE SELECT ON matrix.items, matrix.pairs, matrix.users FROM regress_itemcache_tester; GRANT SELECT (id, w, g) ON matrix.items TO regress_itemcache_tester;
 		GRANT SELECT (id) ON matrix.pairs TO regress_itemcache_tester'),
 	('column: INSERT', 'REVOKE INSERT ON matrix.items FROM regress_itemcache_tester; GRANT INSERT (id, w) ON matrix.items TO regress_itemcache_tester'),
 	('column: UPDATE', 'REVOKE UPDATE ON matrix.items FROM regress_itemcache_tester; GRANT UPDATE (w) ON matrix.items TO regress_itemcache_tester'),
@@ -109,10 +121,11 @@ INSERT INTO matrix_open.missing (privilege, preparation) VALUES
 		GRANT SELECT (id, v, w, g), INSERT (id, v, w), UPDATE (v, w) ON matrix.items TO regress_itemcache_tester; GRANT SELECT (id, v) ON matrix.pairs TO regress_itemcache_tester'),
 	('schema: USAGE', 'REVOKE USAGE ON SCHEMA matrix FROM regress_itemcache_tester'),
 	('function: of the cast', 'REVOKE EXECUTE ON FUNCTION matrix.for_cast FROM PUBLIC'),
-	('function: of the comparison', 'REVOKE EXECUTE ON FUNCTION int4eq, record_eq FROM PUBLIC'),
+	('function: of the comparison', 'REVOKE EXECUTE ON FUNCTION int4eq, texteq, record_eq FROM PUBLIC'),
 	('function: of CHECK', 'REVOKE EXECUTE ON FUNCTION matrix.for_check FROM PUBLIC'),
 	('function: of a generated column', 'REVOKE EXECUTE ON FUNCTION matrix.for_generated FROM PUBLIC'),
 	('function: of an index', 'REVOKE EXECUTE ON FUNCTION matrix.for_index FROM PUBLIC'),
+	('function: of an expression that is a key', 'REVOKE EXECUTE ON FUNCTION matrix.for_key FROM PUBLIC'),
 	('function: of a domain', 'REVOKE EXECUTE ON FUNCTION matrix.for_domain FROM PUBLIC'),
 	('row security: none', 'ALTER TABLE matrix.items ENABLE ROW LEVEL SECURITY'),
 	('function: of a policy', 'ALTER TABLE matrix.items ENABLE ROW LEVEL SECURITY; REVOKE EXECUTE ON FUNCTION matrix.for_policy FROM PUBLIC'),
@@ -139,8 +152,10 @@ SET itemcache.transparent = on;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 EXPLAIN (COSTS OFF) SELECT t.v FROM matrix.items t, matrix_open.numbers n WHERE t.id = n.n;
+EXPLAIN (COSTS OFF) SELECT t FROM matrix.users t WHERE matrix.for_key(email) = 'e1';
 SELECT privilege AS missing, matrix_open.compare('SELECT by key', preparation) AS by_key,
-	matrix_open.compare('SELECT by keys', preparation) AS by_keys, matrix_open.compare('SELECT by join', preparation) AS by_join
+	matrix_open.compare('SELECT by keys', preparation) AS by_keys, matrix_open.compare('SELECT by join', preparation) AS by_join,
+	matrix_open.compare('SELECT by unique', preparation) AS by_unique, matrix_open.compare('SELECT by expression', preparation) AS by_expression
 FROM matrix_open.missing ORDER BY n;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
