@@ -114,6 +114,15 @@ CREATE FUNCTION rows_in_sql() RETURNS SETOF int LANGUAGE sql AS 'SELECT o.x FROM
 SET itemcache.transparent = on;
 SELECT first_in_sql(), first_in_plpgsql();
 SELECT rows_in_sql() LIMIT 2;
+CREATE TABLE copies (id int, x int);
+CREATE FUNCTION copy_in_plpgsql(OUT r int) LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO copies SELECT o.id, o.x FROM failing o JOIN items i ON i.id = o.item WHERE o.id > 15 RETURNING x INTO r;
+END $$;
+SELECT copy_in_plpgsql();
+SET itemcache.transparent = off;
+SELECT copy_in_plpgsql();
+SET itemcache.transparent = on;
 SET plan_cache_mode = force_generic_plan;
 PREPARE bounded (int) AS SELECT o.x, i.tag FROM failing o JOIN items i ON i.id = o.item LIMIT $1;
 EXECUTE bounded (2);

@@ -76,11 +76,12 @@ foreach my $i (0 .. $#queries)
 	$session->query_safe("EXECUTE q$i (1, '{1,2,3}')");
 }
 
-# A cursor over a kept plan, moved in all directions.
-$session->query_safe(q{
-	CREATE FUNCTION moved(k int[], OUT seen text) LANGUAGE plpgsql AS $$
+# Cursors over kept plans, moved in all directions.
+my %orders = (moved_up => 'id', moved_down => 'id DESC');
+$session->query_safe(qq{
+	CREATE FUNCTION $_(k int[], OUT seen text) LANGUAGE plpgsql AS \$\$
 	DECLARE
-		c SCROLL CURSOR FOR SELECT id, v FROM items WHERE id = ANY (k);
+		c SCROLL CURSOR FOR SELECT id, v FROM items WHERE id = ANY (k) ORDER BY $orders{$_};
 		r record;
 	BEGIN
 		OPEN c;
@@ -102,9 +103,9 @@ $session->query_safe(q{
 			seen := concat_ws(' ', seen, '=' || r.id || r.v);
 		END LOOP;
 		CLOSE c;
-	END $$;
-});
-$session->query_safe("SELECT moved('{1,2,3}')");
+	END \$\$;
+	SELECT $_('{1,2,3}');
+}) foreach sort keys %orders;
 
 # Rows of a scan are those of this; a join is asked for itself.
 sub reference
@@ -141,7 +142,7 @@ sub compare
 }
 
 compare('new snapshot');
-unlike($session->query_safe(q{SELECT moved('{1,2,3,4,5}')}), qr/deleted/, 'new snapshot: cursor');
+unlike($session->query_safe(q{SELECT moved_up('{1,2,3,4,5}')}), qr/deleted/, 'new snapshot: cursor');
 
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $session->query_safe("SET TRANSACTION SNAPSHOT '$snapshot'");
@@ -152,10 +153,14 @@ like($session->query_safe("EXECUTE q$several (1, NULL)"), qr/^1\|left\n1\|delete
 
 # rows of a key come in the order of the index, that of their TIDs, and backwards in the other
 my @rows = ('1left', '1deleted 2', '1deleted 3', '2left', '3left', '3deleted 2');
-my @there_and_back = (@rows, map { "<$_" } reverse @rows);
-my $i = 0;
-my @steps = map { '=' . $rows[$_] } 0 .. 5;
-is($session->query_safe(q{SELECT moved('{3,2,1}')}), join(' ', (@there_and_back) x 3, @steps), 'old snapshot: a cursor gives the rows there and back');
+foreach my $function ('moved_up', 'moved_down')
+{
+	my @there_and_back = (@rows, map { "<$_" } reverse @rows);
+
+	is($session->query_safe("SELECT $function('{3,2,1}')"), join(' ', (@there_and_back) x 3, map { "=$_" } @rows),
+		"old snapshot: a cursor gives the rows there and back, ORDER BY $orders{$function}");
+	@rows = reverse @rows;
+}
 $session->query_safe('COMMIT');
 compare('new snapshot again');
 

@@ -237,7 +237,11 @@ DemandOn(PlanState *ps, const Asker *asker)
 			return NULL;
 		case T_SortState:
 		case T_HashState:
+			return NULL;
 		case T_ModifyTableState:
+			/* each row that it returns is one that it got */
+			if (((const ModifyTable *) asker->ps->plan)->returningLists != NIL)
+				return asker->demand;
 			return NULL;
 
 		default:
