@@ -22,6 +22,7 @@ OBJS = \
 	src/table/shape.o \
 	src/table/uniquekey.o \
 	src/table/warmth.o \
+	src/lookup/absence.o \
 	src/lookup/alias.o \
 	src/lookup/fetch.o \
 	src/lookup/fill.o \
@@ -29,6 +30,7 @@ OBJS = \
 	src/lookup/lookup.o \
 	src/lookup/read.o \
 	src/lookup/visibility.o \
+	src/track/arrival.o \
 	src/track/notes.o \
 	src/track/track.o \
 	src/track/trigger.o \

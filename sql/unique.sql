@@ -255,4 +255,5 @@ SELECT * FROM compare('SELECT * FROM parts WHERE lower(email) = ''user7'' AND re
 SELECT * FROM compare('SELECT * FROM parts WHERE lower(email) = ''user7'' AND region = 2');
 
 DROP SCHEMA uniq CASCADE;
+DROP EXTENSION citext;
 DROP ROLE unique_reader;

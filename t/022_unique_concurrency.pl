@@ -159,7 +159,7 @@ is($strange, '', 'DDL failed for no reason but concurrency');
 my ($hits, $misses, $bypasses, $publishes, $evictions) = split /\|/,
   $node->safe_psql('postgres', 'SELECT hits, misses, bypasses, publishes, evictions FROM itemcache.stats');
 diag("$hits hits, $misses misses, $bypasses bypasses, $publishes publishes, $evictions evictions, $ran DDL");
-cmp_ok($hits, '>', ($hits + $misses + $bypasses) / 3, 'many lookups were cache hits');
+cmp_ok($hits, '>', ($hits + $misses + $bypasses) / 2, 'most lookups were cache hits');
 cmp_ok($hits, '>', $seconds * 100, 'and there were many');
 $node->stop;
 

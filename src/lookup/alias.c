@@ -23,6 +23,7 @@ BeginAliasAccess(ItemAccess *access, ItemRelation *relation,
 	BeginItemAccess(access, relation, &unique->index, snapshot);
 	access->key = unique->shape;
 	access->seed = unique->seed;
+	access->absences = unique->by_columns;
 	access->unique = access->unique && unique->eligible;
 	access->serve = access->serve && unique->eligible;
 }
@@ -66,5 +67,8 @@ PrefetchAliases(uint64 epoch, int nhashes, const uint64 *hashes, Size nbytes,
 	}
 	StorePrefetch(nfound, found, nbytes, found_hints);
 	for (int i = nhashes - 1; i >= 0; i--)
-		hints[i] = rows[i] == NO_ROW ? NULL : found_hints[--nfound];
+	{
+		if (rows[i] != NO_ROW)
+			hints[i] = found_hints[--nfound];
+	}
 }

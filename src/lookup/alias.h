@@ -33,7 +33,8 @@ extern void PutAlias(const ItemAccess *access, uint64 hash, uint64 row);
 /*
  * Have the processor fetch what lookups of these hashes will read, the rows'
  * first "nbytes" included; at most STORE_PREFETCH_MAX.  rows[i] is set to where
- * the i-th leads, and hints[i] is for looking there; or rows[i] to NO_ROW.
+ * the i-th leads, and hints[i] is for looking there; or rows[i] to NO_ROW, and
+ * hints[i] is for looking for something else of the value.
  */
 #define NO_ROW		UINT64CONST(0)
 

@@ -14,7 +14,7 @@
  * values can differ in theirs, by the index's own equality; by expressions, where
  * the index has such among its columns; and whether it is in a partial index.
  *
- * May call: keyarg, read, alias, visibility, relation, item, store.
+ * May call: keyarg, read, alias, absence, visibility, relation, item, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +23,7 @@
 #include "compat.h"
 
 #include "executor/executor.h"
+#include "lookup/absence.h"
 #include "lookup/alias.h"
 #include "lookup/fetch.h"
 #include "lookup/visibility.h"
@@ -202,6 +203,14 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 			instrument->ntuples2 += 1;
 		return true;
 	}
+	if (KeyIsAbsent(&access, key, hash, hint != NULL ? hint->place : NULL))
+	{
+		RelationCount(fetcher->relation, COUNT_HITS, 1);
+		if (instrument)
+			instrument->ntuples2 += 1;
+		fetcher->nrows = 0;
+		return false;
+	}
 	if (access.fill)
 		StorePrefetchFill(hash);
 	RelationCount(fetcher->relation,
@@ -372,12 +381,16 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 {
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
+	AbsenceFill absence;
 	uint64		row;
 
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, access);
+	BeginAbsence(&absence, access, hash);
 	if (!ReadItem(fetcher->reader, key))
 	{
+		if (!fetcher->reader->any)
+			FillAbsence(&absence, access, key, hash);
 		fetcher->nrows = 0;
 		return false;
 	}

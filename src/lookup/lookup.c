@@ -8,7 +8,7 @@
  * index lines of all its keys at once, and then their items: waiting for
  * memory is most of what a lookup costs.
  *
- * May call: read, partition, visibility, relation, item, store.
+ * May call: read, absence, partition, visibility, relation, item, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +17,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "lookup/absence.h"
 #include "lookup/lookup.h"
 #include "lookup/read.h"
 #include "lookup/visibility.h"
@@ -36,7 +37,7 @@ static void ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
 						List **more);
 static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
 						  Snapshot snapshot, int nkeys, Datum *const *keys,
-						  HeapTupleHeader *results);
+						  HeapTupleHeader *results, Datum **missing);
 static HeapTupleHeader FetchItem(const ItemAccess *access, uint64 hash,
 								 StoreHint hint, const Datum *key);
 static void LookupInPartitions(ItemRelation *root, Snapshot snapshot,
@@ -80,7 +81,7 @@ LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
 	BeginItemAccess(&access, relation, &relation->pk, snapshot);
 	if (access.serve)
 		result = FetchItem(&access, hash, NULL, key);
-	if (result != NULL)
+	if (result != NULL || KeyIsAbsent(&access, key, hash, NULL))
 		RelationCount(relation, COUNT_HITS, 1);
 	else
 	{
@@ -99,12 +100,10 @@ LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
 	Datum	   *missing[LOOKUP_BATCH];
 	int			nmissing;
 
-	nmissing = LookupInStore(&access, relation, snapshot, nkeys, keys, results);
+	nmissing = LookupInStore(&access, relation, snapshot, nkeys, keys, results,
+							 missing);
 	if (nmissing == 0)
 		return;
-
-	for (int i = 0; i < nkeys; i++)
-		missing[i] = results[i] == NULL ? keys[i] : NULL;
 	ReadMissing(&access, nkeys, nmissing, missing, results, more);
 }
 
@@ -125,12 +124,13 @@ ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
 
 /*
  * Begin access to the relation, and look in the store; returns the number of
- * keys that it cannot answer.  All results are set, to NULL where there is
- * none.
+ * keys that it cannot answer, which are those in missing[] that are not NULL.
+ * All results are set, to NULL where there is none.
  */
 static int
 LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
-			  int nkeys, Datum *const *keys, HeapTupleHeader *results)
+			  int nkeys, Datum *const *keys, HeapTupleHeader *results,
+			  Datum **missing)
 {
 	uint64		hashes[LOOKUP_BATCH];
 	StoreHint	hints[LOOKUP_BATCH];
@@ -150,16 +150,26 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 
 	for (int i = 0, wanted = 0; i < nkeys; i++)
 	{
+		bool		known = false;
+
 		results[i] = NULL;
+		missing[i] = NULL;
 		if (keys[i] == NULL)
 			continue;
 		if (served && access->serve)
+		{
 			results[i] = FetchItem(access, hashes[wanted], hints[wanted], keys[i]);
+			known = results[i] != NULL ||
+				KeyIsAbsent(access, keys[i], hashes[wanted], hints[wanted]);
+		}
 		wanted++;
-		if (results[i] != NULL)
+		if (known)
 			nhits++;
 		else
+		{
+			missing[i] = keys[i];
 			nmissing++;
+		}
 	}
 	if (nhits > 0)
 		RelationCount(relation, COUNT_HITS, nhits);

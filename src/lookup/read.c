@@ -10,7 +10,7 @@
  * snapshot may not use, partitions that cannot be found by key alone, virtual
  * generated columns.
  *
- * May call: fill, visibility, relation.
+ * May call: absence, fill, visibility, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,6 +29,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
+#include "lookup/absence.h"
 #include "lookup/fill.h"
 #include "lookup/read.h"
 #include "utils/builtins.h"
@@ -47,6 +48,8 @@ typedef struct ReadPlan
 	SPIPlanPtr	plan;
 } ReadPlan;
 
+static bool ReadKey(ItemReader *reader, const ItemAccess *access,
+					const Datum *key);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
 static void RefuseMore(const ItemRelation *relation);
@@ -114,7 +117,20 @@ ReadItem(ItemReader *reader, const Datum *key)
 	for (int i = 0; i < nkeys; i++)
 		reader->keys[i].sk_argument = key[i];
 	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
-	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot);
+
+	/* index_getnext_slot(), but for "any" */
+	reader->any = false;
+	for (;;)
+	{
+		if (!reader->scan->xs_heap_continue)
+		{
+			if (index_getnext_tid(reader->scan, ForwardScanDirection) == NULL)
+				return false;
+			reader->any = true;
+		}
+		if (index_fetch_heap(reader->scan, reader->slot))
+			return true;
+	}
 }
 
 bool
@@ -161,7 +177,7 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 	OpenItemReader(&reader, access);
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (keys[i] == NULL || !ReadItem(&reader, keys[i]))
+		if (keys[i] == NULL || !ReadKey(&reader, access, keys[i]))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
 		(void) FillFromReader(&reader, access, results[i], &hash);
@@ -173,6 +189,21 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		}
 	}
 	CloseItemReader(&reader);
+}
+
+/* The row of a key; if there is none, cache that. */
+static bool
+ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key)
+{
+	uint64		hash = KeyHash(access->key, access->seed, key);
+	AbsenceFill absence;
+
+	BeginAbsence(&absence, access, hash);
+	if (ReadItem(reader, key))
+		return true;
+	if (!reader->any)
+		FillAbsence(&absence, access, key, hash);
+	return false;
 }
 
 static HeapTupleHeader

@@ -21,6 +21,7 @@ typedef struct ItemReader
 	Relation	rel;
 	Relation	index;
 	TupleTableSlot *slot;		/* the row found, pinned on its page */
+	bool		any;			/* has the index any entry of the key? */
 	TupleTableSlot *other;		/* another of the same key; NULL: not needed yet */
 	IndexScanDesc scan;
 	ScanKeyData keys[INDEX_MAX_KEYS];

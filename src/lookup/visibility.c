@@ -102,6 +102,7 @@ MayBeUsed(ItemAccess *access, ItemRelation *relation, const ItemIndex *index,
 	access->epoch = EPOCH_NONE;
 	access->serve = false;
 	access->fill = false;
+	access->absences = relation->shape->by_image;
 
 	if (relation->state != RELATION_SERVED || !itemcache_enabled)
 		return false;

@@ -30,6 +30,7 @@ typedef struct ItemAccess
 	uint64		epoch;			/* EPOCH_NONE: keep away from the cache */
 	bool		serve;
 	bool		fill;
+	bool		absences;		/* if "serve": also that there is no row */
 } ItemAccess;
 
 /*

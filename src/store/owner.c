@@ -291,7 +291,8 @@ OwnerBeginAbsences(int number, uint64 key)
 {
 	pg_atomic_uint64 *absences = &OwnerNames[number].absences;
 
-	LWLockAcquire(owner_lock, LW_EXCLUSIVE);
+	if (!TryLock(owner_lock, false))
+		return;
 	if (OwnerKey(number) == key && !SlotIsFree(number) &&
 		pg_atomic_read_u64(absences) == EPOCH_NONE)
 		pg_atomic_write_u64(absences, NewEpoch(number));

@@ -265,6 +265,37 @@ KeyHashGeneral(const ItemShape *shape, const uint64 *seed, const Datum *key)
 	return hash;
 }
 
+/* For each column its number and length, and the bytes, padded. */
+Size
+KeyImage(const ItemShape *shape, const Datum *key, uint64 *image, Size limit)
+{
+	Size		used = 0;
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		const KeyColumn *column = &shape->keys[i];
+		uint64		number;
+		const unsigned char *bytes = (const unsigned char *) &number;
+		int			len = sizeof(number);
+		Size		size;
+
+		if (column->typbyval)
+			number = ByvalImage(column, key[i]);
+		else
+			bytes = ByrefImage(column, key[i], &len);
+		size = TYPEALIGN(sizeof(uint64), len);
+		if (used + sizeof(uint64) + size > limit)
+			return 0;
+		image[used / sizeof(uint64)] = ((uint64) column->attno << 32) |
+			(uint32) len;
+		used += sizeof(uint64);
+		memcpy((char *) image + used, bytes, len);
+		memset((char *) image + used + len, 0, size - len);
+		used += size;
+	}
+	return used;
+}
+
 static inline bool
 ImageEquals(const KeyColumn *column, Datum a, Datum b)
 {

@@ -138,6 +138,15 @@ KeyHash(const ItemShape *shape, const uint64 *seed, const Datum *key)
 	return KeyHashGeneral(shape, seed, key);
 }
 
+/*
+ * The image of a key as bytes, with the numbers of its columns: of two keys of a
+ * relation they are the same if, and only if, the columns and their values are.
+ * Returns their number, a multiple of STORE_ALIGN; 0 if they are more than
+ * "limit".
+ */
+extern Size KeyImage(const ItemShape *shape, const Datum *key, uint64 *image,
+					 Size limit);
+
 /* Is "key" bytewise the key of this image (of "shape")? */
 extern bool ImageHasKey(const ItemShape *shape, HeapTupleHeader image,
 						const Datum *key);

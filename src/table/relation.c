@@ -479,6 +479,7 @@ InstallShape(ItemRelation *relation, ItemShape *shape)
 	MemoryContextSetParent(shape->context, CacheMemoryContext);
 	relation->shape = shape;
 	relation->uniques = NULL;	/* go with the old shape */
+	relation->uniques_described = 0;
 }
 
 static void

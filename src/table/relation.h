@@ -52,6 +52,7 @@ typedef struct ItemRelation
 	ItemShape  *shape;
 	uint64		described;		/* how often this has been made anew */
 	struct UniqueKey *uniques;	/* see uniquekey.h */
+	uint64		uniques_described;	/* "described" when all were looked at */
 	Oid			file;			/* its file number, if served */
 	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */

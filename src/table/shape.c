@@ -35,7 +35,7 @@ static ItemShape *NewShape(int nkeys);
 static void DescribeKey(ItemShape *shape, IndexKey *key);
 static bool DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 							  const Node *expression);
-static bool EqualByImage(Oid opfamily, Oid type, Oid collation);
+static bool EqualByImage(const KeyColumn *column, Oid type);
 
 /*
  * The primary key, whatever its condition.  RelationGetPrimaryKeyIndex() is
@@ -183,6 +183,7 @@ DescribeKey(ItemShape *shape, IndexKey *key)
 	ListCell   *next = list_head(key->expressions);
 
 	index->usable = OidIsValid(index->oid);
+	shape->by_image = true;
 	for (int i = 0; i < key->nkeys && index->usable; i++)
 	{
 		const Node *expression = NULL;
@@ -193,6 +194,8 @@ DescribeKey(ItemShape *shape, IndexKey *key)
 			next = lnext(key->expressions, next);
 		}
 		index->usable = DescribeKeyColumn(shape, key, i, expression);
+		if (expression != NULL || !shape->keys[i].equal_by_image)
+			shape->by_image = false;
 	}
 	index->valid = index->valid && index->usable;
 }
@@ -242,9 +245,7 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 											opclass->opcintype,
 											opclass->opcintype,
 											BTORDER_PROC);
-		column->equal_by_image = EqualByImage(opclass->opcfamily,
-											  opclass->opcintype,
-											  column->collation);
+		column->equal_by_image = EqualByImage(column, opclass->opcintype);
 	}
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(column->eqop) || !OidIsValid(column->ltop) ||
@@ -255,17 +256,21 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 }
 
 /*
- * As a btree asks before it keeps but one of several equal keys.  One of the
- * user's functions is not asked, as it could ask for what is being described.
+ * As a btree asks before it keeps but one of several equal values.  What that
+ * leaves out is that blanks at the end of a char(n) do not count, which are as
+ * many as there can be only if there is an n.  One of the user's functions is not
+ * asked, as it could ask for what is being described.
  */
 static bool
-EqualByImage(Oid opfamily, Oid type, Oid collation)
+EqualByImage(const KeyColumn *column, Oid type)
 {
-	Oid			proc = get_opfamily_proc(opfamily, type, type,
+	Oid			proc = get_opfamily_proc(column->opfamily, type, type,
 										 BTEQUALIMAGE_PROC);
 
+	if (column->basetypid == BPCHAROID && column->typmod < (int32) VARHDRSZ)
+		return false;
 	return OidIsValid(proc) && proc < FirstGenbkiObjectId &&
-		DatumGetBool(OidFunctionCall1Coll(proc, collation,
+		DatumGetBool(OidFunctionCall1Coll(proc, column->collation,
 										  ObjectIdGetDatum(type)));
 }
 

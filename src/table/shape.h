@@ -45,6 +45,8 @@ typedef struct ItemShape
 	bool		has_varlena;	/* any column that could need flattening */
 	bool		has_virtual;	/* any virtual generated column */
 	int			identity;		/* first GENERATED ALWAYS identity, or -1 */
+	bool		by_image;		/* the key is columns only, all of them
+								 * equal_by_image */
 	int			nkeys;			/* 0: no usable primary key */
 	KeyColumn	keys[FLEXIBLE_ARRAY_MEMBER];
 } ItemShape;

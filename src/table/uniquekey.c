@@ -18,6 +18,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_index.h"
 #include "common/hashfn.h"
 #include "table/uniquekey.h"
@@ -28,7 +29,6 @@ static UniqueKey **FindPlace(ItemRelation *relation, Oid index);
 static bool ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key);
 static UniqueKey *MakeUniqueKey(ItemRelation *relation, IndexKey *key);
 static uint64 PurposeOf(const ItemShape *shape, uint64 texts);
-static bool IsByColumns(const UniqueKey *unique);
 
 UniqueKey *
 FindUniqueKey(ItemRelation *relation, Oid index)
@@ -59,6 +59,8 @@ FindUniqueKey(ItemRelation *relation, Oid index)
 			unique->index = key.index;
 			unique->eligible = key.unique && key.index.immediate &&
 				key.index.valid;
+			unique->has_absences = key.unique && key.index.immediate &&
+				unique->by_columns;
 			unique->described = described;
 		}
 	}
@@ -82,11 +84,13 @@ static bool
 ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
 	bool		result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	result = ((Form_pg_index) GETSTRUCT(tuple))->indrelid == relation->relid;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	result = form->indrelid == relation->relid && form->indisunique;
 	if (result)
 		DescribeIndex(tuple, key);
 	ReleaseSysCache(tuple);
@@ -107,7 +111,7 @@ MakeUniqueKey(ItemRelation *relation, IndexKey *key)
 	unique->partial = key->partial;
 	unique->shape = shape;
 	MakeKeySeed(relation->key, PurposeOf(shape, key->texts), unique->seed);
-	unique->by_columns = IsByColumns(unique);
+	unique->by_columns = shape->by_image && !key->partial;
 	*FindPlace(relation, key->index.oid) = unique;
 	MemoryContextSetParent(shape->context, relation->shape->context);
 	return unique;
@@ -134,15 +138,25 @@ PurposeOf(const ItemShape *shape, uint64 texts)
 	return purpose | 1;
 }
 
-static bool
-IsByColumns(const UniqueKey *unique)
+UniqueKey *
+UniqueKeysOf(ItemRelation *relation)
 {
-	for (int i = 0; i < unique->shape->nkeys; i++)
-	{
-		const KeyColumn *column = &unique->shape->keys[i];
+	uint64		described = relation->described;
+	Relation	rel;
+	List	   *indexes;
+	ListCell   *lc;
 
-		if (column->attno <= 0 || !column->equal_by_image)
-			return false;
+	if (relation->uniques_described == described)
+		return relation->uniques;
+	rel = table_open(relation->relid, NoLock);
+	indexes = RelationGetIndexList(rel);
+	foreach(lc, indexes)
+	{
+		if (lfirst_oid(lc) != relation->pk.oid)
+			(void) FindUniqueKey(relation, lfirst_oid(lc));
 	}
-	return !unique->partial;
+	list_free(indexes);
+	table_close(rel, NoLock);
+	relation->uniques_described = described;
+	return relation->uniques;
 }

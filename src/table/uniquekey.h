@@ -20,8 +20,8 @@ typedef struct UniqueKey
 	ItemIndex	index;
 	uint64		described;		/* relation->described when it was looked at */
 	bool		eligible;		/* are rows looked up by it in the cache? */
-	bool		by_columns;		/* of columns only, all of them equal_by_image,
-								 * and of all rows */
+	bool		by_columns;		/* shape->by_image, and of all rows */
+	bool		has_absences;	/* that, and it may be or become eligible */
 	bool		partial;
 	uint64		seed[KEY_SEED_WORDS];	/* of the hashes of its values */
 	ItemShape  *shape;			/* the relation's, with this key */
@@ -29,9 +29,17 @@ typedef struct UniqueKey
 
 /*
  * What is known of index "index" of the relation, as the relation's description
- * is; NULL if it does not exist, or is of a kind that cannot be looked up by.
+ * is; NULL if it does not exist, is not unique, or of a kind that cannot be
+ * looked up by.
  * It need not be eligible (any more).
  */
 extern UniqueKey *FindUniqueKey(ItemRelation *relation, Oid index);
+
+/*
+ * What is known of the relation's indexes but the primary key's: a list by "next",
+ * of which those are meant whose "described" is the relation's.  The caller has
+ * the relation locked.
+ */
+extern UniqueKey *UniqueKeysOf(ItemRelation *relation);
 
 #endif							/* ITEMCACHE_UNIQUEKEY_H */

@@ -132,6 +132,7 @@ TrackRelation(ItemRelation *relation)
 	tracked->key = relation->key;
 	tracked->nchanged = 0;
 	tracked->overflowed = false;
+	tracked->narrivals = 0;
 	tracked->redefined = false;
 	tracked->owner = OWNER_NONE;
 	tracked->epoch = EPOCH_NONE;

@@ -20,6 +20,7 @@ typedef struct TrackedRelation
 	uint64		key;			/* as owner */
 	int			nchanged;		/* keys noted that are updated or deleted */
 	bool		overflowed;		/* too many keys: its epoch will move */
+	int			narrivals;		/* see arrival.h */
 	bool		redefined;		/* DDL: publishes nothing */
 	int			owner;			/* slot to publish under, with this epoch */
 	uint64		epoch;

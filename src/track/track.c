@@ -28,6 +28,7 @@
 #include "settings.h"
 #include "store/store.h"
 #include "table/relation.h"
+#include "track/arrival.h"
 #include "track/notes.h"
 #include "track/track.h"
 
@@ -90,6 +91,7 @@ void
 TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 {
 	const ItemShape *shape = relation->shape;
+	TrackedRelation *tracked;
 	uint64		oldhash = 0;
 	uint64		newhash = 0;
 	Datum		key[INDEX_MAX_KEYS];
@@ -121,11 +123,17 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 		if (old != NULL)
 			StoreRemove(relation->key, oldhash);
 		if (new != NULL)
+		{
 			StoreRemove(relation->key, newhash);
+			RemoveAbsences(relation, NULL, old, new);
+		}
 		return;
 	}
 
-	if (TrackRelation(relation)->overflowed)
+	tracked = TrackRelation(relation);
+	if (new != NULL)
+		RemoveAbsences(relation, tracked, old, new);
+	if (tracked->overflowed)
 		return;
 	Assert(old != NULL || new != NULL);
 	if (old == NULL)
@@ -272,8 +280,11 @@ PublishKeys(bool publish)
 			OwnerMoveEpoch(relation->key);
 			relation->owner = OwnerFind(relation->key);
 			CountEffect(relation, COUNT_OVERFLOWS);
+			continue;
 		}
-		else if (publish && !relation->redefined)
+		if (AbsencesAreVoid(relation))
+			OwnerMoveAbsences(relation->key);
+		if (publish && !relation->redefined)
 		{
 			relation->owner = OwnerMake(relation->key);
 			if (relation->owner != OWNER_NONE)

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * arrival.h
+ *	  Keys that come: what the cache has of their absence goes.  For the files
+ *	  of track/.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ITEMCACHE_ARRIVAL_H
+#define ITEMCACHE_ARRIVAL_H
+
+#include "track/notes.h"
+
+/*
+ * A row has come, or has changed: "new" is what it is, "old" what it was, or
+ * NULL.  The row is in all indexes.  "tracked" is the relation's note; NULL when
+ * it is too late for notes.
+ */
+extern void RemoveAbsences(ItemRelation *relation, TrackedRelation *tracked,
+						   HeapTuple old, HeapTuple new);
+
+/*
+ * Were there so many that some were not removed?  Then the table's epoch of
+ * absences has to move when the transaction is about to be seen, or prepared.
+ */
+extern bool AbsencesAreVoid(const TrackedRelation *tracked);
+
+#endif							/* ITEMCACHE_ARRIVAL_H */
