@@ -42,6 +42,7 @@ OBJS = \
 	src/select/scan_plan.o \
 	src/preload/hotset.o \
 	src/preload/preload.o \
+	src/preload/preload_table.o \
 	src/preload/preload_worker.o \
 	src/write/write.o \
 	src/write/write_direct.o \

@@ -31,8 +31,8 @@
 #include "miscadmin.h"
 #include "replay/replay.h"
 #include "settings.h"
-#include "store/owner.h"
 #include "storage/bufmgr.h"
+#include "store/owner.h"
 #include "table/privilege.h"
 #include "table/warmth.h"
 #include "utils/inval.h"
@@ -81,6 +81,10 @@ BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 	AcceptInvalidationMessages();
 	loader->rel = rel;
 	relation = ItemRelationOf(rel);
+	if (relation->state == RELATION_SERVED &&
+		(relation->owner == OWNER_NONE ||
+		 OwnerEpoch(relation->owner, relation->key) == EPOCH_NONE))
+		(void) NewItemRelationEpoch(relation, true);
 	BeginItemAccess(&loader->access, relation, &relation->pk, snapshot);
 	return loader->access.fill;
 }

@@ -12,6 +12,7 @@
 #define ITEMCACHE_PRELOAD_INTERNAL_H
 
 #include "datatype/timestamp.h"
+#include "preload/hotset.h"
 #include "storage/block.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -138,5 +139,32 @@ extern bool PreloadIsWanted(PreloadStage stage);
 
 /* Log how a table ended. */
 extern void PreloadLogTable(const PreloadEntry *entry);
+
+/*
+ * The workers' own.
+ */
+
+/* A table of the list that a worker goes through. */
+typedef struct PreloadTable
+{
+	Oid			relid;
+	uint64		position;		/* PreloadPosition() */
+	const HotTable *hot;		/* what the hot set has of it, if anything */
+} PreloadTable;
+
+extern PreloadOrder PreloadWorkerOrder; /* what this worker was told */
+extern HotSet *PreloadHotSet;	/* NULL if there is none */
+
+/* Must this worker stop?  Also takes in a changed configuration. */
+extern bool PreloadMustStop(void);
+
+/* Leave the database if somebody wants it for himself.  In a transaction. */
+extern void PreloadLeaveIfWanted(void);
+
+/* Do our share of a table, if there is one left; "alone" if it is the only one. */
+extern void PreloadLoadTable(const PreloadTable *table, bool alone);
+
+/* Say that we are no longer at the table we were at, if any. */
+extern void PreloadAbandonTable(void);
 
 #endif							/* ITEMCACHE_PRELOAD_INTERNAL_H */

@@ -13,11 +13,7 @@
  * since).  In the first stage the tables are those of the hot set, and of a
  * range only the places are loaded that it names.
  *
- * A range is read in a transaction of its own, so that neither DDL nor the
- * horizon of vacuum waits for us for long.  The lock on a table is taken only
- * when it is free.
- *
- * On a standby, replay may have to cancel us: then the range is begun again.
+ * What a worker does with a table is in preload_table.c.
  *
  * A worker stops, and says so in the table's entry, when the setting is turned
  * off, when its database is about to be dropped, when the server shuts down,
@@ -29,114 +25,33 @@
 
 #include "compat.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_class.h"
-#include "commands/dbcommands.h"
-#include "lookup/load.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "preload/hotset.h"
 #include "preload/preload_internal.h"
 #include "settings.h"
-#include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "table/registration.h"
-#include "table/warmth.h"
 #include "tcop/tcopprot.h"
-#include "testpoint.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
-/* Blocks read in one transaction; a range of the hot set. */
-#define PRELOAD_RANGE		HOTSET_BLOCKS
-
-/* How often a table is begun again because it got another file meanwhile. */
-#define PRELOAD_MAX_RESTARTS	3
-
-/* How often a worker goes on with a table after replay has cancelled it. */
-#define PRELOAD_MAX_CONFLICTS	1000
-
-/* How long a worker tries to lock one table, and how often, in milliseconds. */
-#define PRELOAD_LOCK_WAIT	5000
-#define PRELOAD_LOCK_RETRY	50
-
-/* Blocks to load, of the file "relfilenode". */
-typedef struct BlockRange
-{
-	Oid			relfilenode;
-	BlockNumber begin;
-	BlockNumber end;
-} BlockRange;
-
-/* A table of the list, and what the hot set has of it, if anything. */
-typedef struct ListedTable
-{
-	Oid			relid;
-	uint64		position;
-	const HotTable *hot;
-} ListedTable;
-
-/* Our part in loading WorkerTable. */
-typedef struct TableLoad
-{
-	bool		alone;			/* it is the only table */
-	bool		has_range;		/* "range" has been given to us, not loaded */
-	BlockRange	range;
-	int			conflicts;		/* how often replay has cancelled us */
-} TableLoad;
-
-static PreloadOrder Order;
-static HotSet *Hot;				/* NULL if there is none */
-static const ListedTable *WorkerTable;	/* the table we are at, ... */
-static PreloadEntry *WorkerEntry;	/* ... if there is something to do */
-static int	WorkerStreak;		/* see PageLoader */
-static int	WorkerLockWait;		/* left of PRELOAD_LOCK_WAIT */
+PreloadOrder PreloadWorkerOrder;
+HotSet	   *PreloadHotSet;
 
 extern PGDLLEXPORT void PreloadWorkerMain(Datum arg);
 
 static void WorkerExit(int code, Datum arg);
 static void OverrideSettings(void);
-static bool WorkerMustStop(void);
-static void LeaveIfWanted(void);
 static void LoadDatabase(void);
-static ListedTable *ListTables(int *ntables);
+static PreloadTable *ListTables(int *ntables);
 static int	ComparePositions(const void *a, const void *b);
 static uint32 RankOf(Oid relid, const HotTable **hot);
-static void LoadTable(bool alone);
-static bool TryLoadTable(TableLoad *load, MemoryContext context);
-static void LoadRanges(TableLoad *load);
-static bool IsRecoveryConflict(const ErrorData *edata);
-static void InvalidatePlans(Oid relid);
-static void ReportFailure(Oid relid, ErrorData *edata);
-static void BeginTable(bool alone);
-static bool IsAsSaved(Relation rel);
-static bool JoinTable(void);
-static void IgnoreTable(void);
-static void AddEntry(Relation rel, bool alone);
-static PreloadEntry *NewEntry(PreloadEntry *new);
-static bool TakeRange(BlockRange *range);
-static void LoadRange(const BlockRange *range);
-static bool FileIsOfRange(Relation rel, const BlockRange *range);
-static void ReadRange(PageLoader *loader, const BlockRange *range);
-static PreloadState ReadBlocks(PageLoader *loader, const BlockRange *range,
-							   BlockNumber *block);
-static PreloadState ReadPlacesOfRange(PageLoader *loader,
-									  const BlockRange *range,
-									  BlockNumber *block);
-static Relation OpenIfFree(Oid relid);
-static void WorkerWait(void);
-static void EndTable(PreloadState outcome);
-static void LeaveTable(void);
-
 
 void
 PreloadWorkerMain(Datum arg)
@@ -144,18 +59,18 @@ PreloadWorkerMain(Datum arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	memcpy(&Order, MyBgworkerEntry->bgw_extra, sizeof(Order));
+	memcpy(&PreloadWorkerOrder, MyBgworkerEntry->bgw_extra, sizeof(PreloadWorkerOrder));
 
 	/* Before we connect, so that we can be asked to leave from then on. */
 	before_shmem_exit(WorkerExit, 0);
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	Preload->workers[Order.number] = MyProc;
+	Preload->workers[PreloadWorkerOrder.number] = MyProc;
 	LWLockRelease(&Preload->lock);
 
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
 	OverrideSettings();
-	if (!WorkerMustStop())
+	if (!PreloadMustStop())
 		LoadDatabase();
 	proc_exit(0);
 }
@@ -164,14 +79,10 @@ PreloadWorkerMain(Datum arg)
 static void
 WorkerExit(int code, Datum arg)
 {
-	if (WorkerEntry != NULL)
-	{
-		EndTable(PRELOAD_STOPPED);
-		LeaveTable();
-	}
+	PreloadAbandonTable();
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (Preload->workers[Order.number] == MyProc)
-		Preload->workers[Order.number] = NULL;
+	if (Preload->workers[PreloadWorkerOrder.number] == MyProc)
+		Preload->workers[PreloadWorkerOrder.number] = NULL;
 	LWLockRelease(&Preload->lock);
 }
 
@@ -197,16 +108,16 @@ OverrideSettings(void)
 }
 
 /* Also takes in a changed configuration. */
-static bool
-WorkerMustStop(void)
+bool
+PreloadMustStop(void)
 {
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	return ProcDiePending || !PreloadIsWanted(Order.stage) || Preload->leave ||
-		Preload->run != Order.run;
+	return ProcDiePending || !PreloadIsWanted(PreloadWorkerOrder.stage) || Preload->leave ||
+		Preload->run != PreloadWorkerOrder.run;
 }
 
 /*
@@ -215,8 +126,8 @@ WorkerMustStop(void)
  * seconds for those inside to leave.  So leave, and come back when they have
  * done: whoever enters waits for the lock.  In a transaction.
  */
-static void
-LeaveIfWanted(void)
+void
+PreloadLeaveIfWanted(void)
 {
 	LOCKTAG		tag;
 
@@ -228,7 +139,7 @@ LeaveIfWanted(void)
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (Preload->run == Order.run && !Preload->leave)
+	if (Preload->run == PreloadWorkerOrder.run && !Preload->leave)
 		Preload->leave = Preload->again = true;
 	LWLockRelease(&Preload->lock);
 }
@@ -237,21 +148,20 @@ static void
 LoadDatabase(void)
 {
 	int			ntables;
-	ListedTable *tables;
+	PreloadTable *tables;
 
-	if (Order.hotset != 0)
-		Hot = ReadHotSet(Order.hotset);
+	if (PreloadWorkerOrder.hotset != 0)
+		PreloadHotSet = ReadHotSet(PreloadWorkerOrder.hotset);
 	tables = ListTables(&ntables);
 	for (int i = 0; i < ntables; i++)
 	{
-		if (WorkerMustStop() || Order.number >= itemcache_preload_workers)
+		if (PreloadMustStop() || PreloadWorkerOrder.number >= itemcache_preload_workers)
 			return;
-		WorkerTable = &tables[i];
-		LoadTable(ntables == 1);
+		PreloadLoadTable(&tables[i], ntables == 1);
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (Preload->run == Order.run)
+	if (Preload->run == PreloadWorkerOrder.run)
 		Preload->finished = true;
 	LWLockRelease(&Preload->lock);
 }
@@ -260,37 +170,37 @@ LoadDatabase(void)
  * All plain tables that are attached, or that the hot set has, in order;
  * whether to load them is seen later.
  */
-static ListedTable *
+static PreloadTable *
 ListTables(int *ntables)
 {
 	List	   *relids = NIL;
 	ListCell   *lc;
-	ListedTable *tables;
+	PreloadTable *tables;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "looking for tables to load");
-	if (Order.stage == STAGE_TABLES)
+	if (PreloadWorkerOrder.stage == STAGE_TABLES)
 		relids = AttachedRelations();
-	for (int i = 0; Order.stage == STAGE_HOT_SET && Hot && i < Hot->ntables; i++)
+	for (int i = 0; PreloadWorkerOrder.stage == STAGE_HOT_SET && PreloadHotSet && i < PreloadHotSet->ntables; i++)
 	{
-		if (Hot->tables[i].dbid == MyDatabaseId)
-			relids = lappend_oid(relids, Hot->tables[i].relid);
+		if (PreloadHotSet->tables[i].dbid == MyDatabaseId)
+			relids = lappend_oid(relids, PreloadHotSet->tables[i].relid);
 	}
 
 	tables = MemoryContextAlloc(oldcontext,
-								list_length(relids) * sizeof(ListedTable) + 1);
+								list_length(relids) * sizeof(PreloadTable) + 1);
 	*ntables = 0;
 	foreach(lc, relids)
 	{
-		ListedTable *table = &tables[*ntables];
+		PreloadTable *table = &tables[*ntables];
 
 		table->relid = lfirst_oid(lc);
 		table->position = PreloadPosition(RankOf(table->relid, &table->hot),
 										  table->relid);
-		if (Order.stage == STAGE_HOT_SET ||
+		if (PreloadWorkerOrder.stage == STAGE_HOT_SET ||
 			get_rel_relkind(table->relid) == RELKIND_RELATION)
 			(*ntables)++;
 	}
@@ -298,15 +208,15 @@ ListTables(int *ntables)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(oldcontext);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	qsort(tables, *ntables, sizeof(ListedTable), ComparePositions);
+	qsort(tables, *ntables, sizeof(PreloadTable), ComparePositions);
 	return tables;
 }
 
 static int
 ComparePositions(const void *a, const void *b)
 {
-	uint64		x = ((const ListedTable *) a)->position;
-	uint64		y = ((const ListedTable *) b)->position;
+	uint64		x = ((const PreloadTable *) a)->position;
+	uint64		y = ((const PreloadTable *) b)->position;
 
 	return x < y ? -1 : x > y;
 }
@@ -315,548 +225,13 @@ static uint32
 RankOf(Oid relid, const HotTable **hot)
 {
 	*hot = NULL;
-	for (int i = 0; Hot != NULL && i < Hot->ntables; i++)
+	for (int i = 0; PreloadHotSet != NULL && i < PreloadHotSet->ntables; i++)
 	{
-		if (Hot->tables[i].relid == relid && Hot->tables[i].dbid == MyDatabaseId)
+		if (PreloadHotSet->tables[i].relid == relid && PreloadHotSet->tables[i].dbid == MyDatabaseId)
 		{
-			*hot = &Hot->tables[i];
+			*hot = &PreloadHotSet->tables[i];
 			return i;
 		}
 	}
 	return PRELOAD_NO_RANK;
-}
-
-/* Do our share of a table, if there is one left. */
-static void
-LoadTable(bool alone)
-{
-	MemoryContext context;
-	TableLoad	load = {.alone = alone};
-
-	context = AllocSetContextCreate(TopMemoryContext, "itemcache preload",
-									ALLOCSET_SMALL_SIZES);
-	WorkerLockWait = PRELOAD_LOCK_WAIT;
-	while (!TryLoadTable(&load, context))
-		WorkerWait();
-
-	if (WorkerEntry != NULL)
-		LeaveTable();
-	pgstat_report_activity(STATE_IDLE, NULL);
-	MemoryContextSwitchTo(TopMemoryContext);
-	MemoryContextDelete(context);
-}
-
-/*
- * False if replay has cancelled us, so that it is to be tried again, from where
- * we were.  What had been cached of the range remains so.
- */
-static bool
-TryLoadTable(TableLoad *load, MemoryContext context)
-{
-	volatile bool done = true;
-
-	PG_TRY();
-	{
-		LoadRanges(load);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(context);
-		if (IsRecoveryConflict(edata) && load->conflicts++ < PRELOAD_MAX_CONFLICTS)
-			done = false;
-		else
-			ReportFailure(WorkerTable->relid, edata);
-	}
-	PG_END_TRY();
-	return done;
-}
-
-static void
-LoadRanges(TableLoad *load)
-{
-	if (WorkerEntry == NULL)
-		BeginTable(load->alone);
-	while (WorkerEntry != NULL)
-	{
-		if (!load->has_range && !TakeRange(&load->range))
-			break;
-		load->has_range = true;
-		LoadRange(&load->range);
-		load->has_range = false;
-	}
-	if (WorkerEntry != NULL)
-		InvalidatePlans(WorkerTable->relid);
-}
-
-/* What the server says when it cancels a query of a standby. */
-static bool
-IsRecoveryConflict(const ErrorData *edata)
-{
-	return RecoveryInProgress() &&
-		(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		 edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
-}
-
-/* Plans that were made while the cache was cold are to be made again. */
-static void
-InvalidatePlans(Oid relid)
-{
-	StartTransactionCommand();
-	TellWarmth(FindItemRelation(relid));
-	CommitTransactionCommand();
-}
-
-static void
-ReportFailure(Oid relid, ErrorData *edata)
-{
-	bool		canceled = edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
-
-	if (WorkerEntry != NULL)
-		EndTable(canceled ? PRELOAD_STOPPED : PRELOAD_FAILED);
-	if (canceled)
-		return;
-
-	HOLD_INTERRUPTS();
-	if (WorkerEntry != NULL)
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("itemcache: could not preload table \"%s.%s\" of database \"%s\": %s",
-						NameStr(WorkerEntry->nspname),
-						NameStr(WorkerEntry->relname),
-						NameStr(WorkerEntry->datname), edata->message),
-				 edata->detail ? errdetail_internal("%s", edata->detail) : 0));
-	else
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("itemcache: could not preload table with OID %u of database with OID %u: %s",
-						relid, MyDatabaseId, edata->message),
-				 edata->detail ? errdetail_internal("%s", edata->detail) : 0));
-	RESUME_INTERRUPTS();
-}
-
-/*
- * Set WorkerEntry, unless there is nothing for us to do of this table: it is
- * not to be loaded, or all of it has been given out.
- */
-static void
-BeginTable(bool alone)
-{
-	Relation	rel;
-
-	if (JoinTable())
-		return;
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	LeaveIfWanted();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	rel = OpenIfFree(WorkerTable->relid);
-	if (rel != NULL)
-	{
-		ItemRelation *relation = ItemRelationOf(rel);
-
-		if (!IsAsSaved(rel))
-			IgnoreTable();
-		else if (relation->state == RELATION_SERVED && relation->options.preload &&
-				 (RelationIsPermanent(rel) || !RecoveryInProgress()))
-			AddEntry(rel, alone);
-		relation_close(rel, AccessShareLock);
-	}
-	else if (!WorkerMustStop())
-	{
-		if (get_rel_name(WorkerTable->relid) != NULL)
-			AddEntry(NULL, alone);
-		else if (Order.stage == STAGE_HOT_SET)
-			IgnoreTable();
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* Are the places of the hot set, if they are what is to be loaded, this file's? */
-static bool
-IsAsSaved(Relation rel)
-{
-	return Order.stage != STAGE_HOT_SET ||
-		(ItemRelationOf(rel)->state == RELATION_SERVED &&
-		 rel->rd_rel->relfilenode == WorkerTable->hot->file);
-}
-
-/* Count a table of the hot set that is not as it was; once, not by each of us. */
-static void
-IgnoreTable(void)
-{
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (WorkerTable->position >= Preload->begun && Preload->run == Order.run)
-	{
-		Preload->begun = WorkerTable->position + 1;
-		Preload->ignored++;
-	}
-	LWLockRelease(&Preload->lock);
-}
-
-/*
- * Has the table been begun?  If so, and if there is a range left, WorkerEntry
- * is set.
- */
-static bool
-JoinTable(void)
-{
-	bool		begun;
-
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	begun = WorkerTable->position < Preload->begun || Preload->run != Order.run;
-	for (int i = 0; begun && i < PRELOAD_ENTRIES; i++)
-	{
-		PreloadEntry *entry = &Preload->entries[i];
-
-		if (entry->relid != WorkerTable->relid || entry->run != Order.run)
-			continue;
-		if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks)
-		{
-			entry->workers++;
-			WorkerEntry = entry;
-		}
-		break;
-	}
-	LWLockRelease(&Preload->lock);
-	return begun;
-}
-
-/*
- * Enter a table, unless another worker has done so meanwhile.  "rel" is NULL
- * if it could not be locked.
- */
-static void
-AddEntry(Relation rel, bool alone)
-{
-	PreloadEntry new = {0};
-	Oid			relid = WorkerTable->relid;
-	char	   *datname = get_database_name(MyDatabaseId);
-	char	   *nspname = get_namespace_name(get_rel_namespace(relid));
-	char	   *relname = get_rel_name(relid);
-	bool		begun;
-
-	new.dbid = MyDatabaseId;
-	new.relid = relid;
-	new.run = Order.run;
-	new.stage = Order.stage;
-	new.state = PRELOAD_LOADING;
-	new.outcome = rel != NULL ? PRELOAD_DONE : PRELOAD_SKIPPED;
-	new.workers = 1;
-	new.started = GetCurrentTimestamp();
-	namestrcpy(&new.datname, datname ? datname : "");
-	namestrcpy(&new.nspname, nspname ? nspname : "");
-	namestrcpy(&new.relname, relname ? relname : "");
-	if (rel != NULL)
-	{
-		new.relfilenode = rel->rd_rel->relfilenode;
-		new.nblocks = RelationGetNumberOfBlocks(rel);
-		if (Order.stage == STAGE_HOT_SET)
-			new.nblocks = Min(new.nblocks,
-							  WorkerTable->hot->nranges * PRELOAD_RANGE);
-	}
-
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	begun = WorkerTable->position < Preload->begun || Preload->run != Order.run;
-	if (!begun)
-	{
-		WorkerEntry = NewEntry(&new);
-		*WorkerEntry = new;
-		Preload->begun = WorkerTable->position + 1;
-		if (!Preload->more && (!alone || new.nblocks > PRELOAD_RANGE))
-		{
-			Preload->more = true;
-			if (Preload->launcher != NULL)
-				SetLatch(&Preload->launcher->procLatch);
-		}
-	}
-	LWLockRelease(&Preload->lock);
-
-	if (begun)
-		JoinTable();
-}
-
-/*
- * Where a new entry goes: in place of the table's own from the stage before, of
- * which it then knows; else a free one's, or that of the one that has been
- * finished the longest.
- */
-static PreloadEntry *
-NewEntry(PreloadEntry *new)
-{
-	PreloadEntry *oldest = NULL;
-
-	for (int i = 0; i < PRELOAD_ENTRIES; i++)
-	{
-		PreloadEntry *entry = &Preload->entries[i];
-
-		if (entry->dbid == new->dbid && entry->relid == new->relid &&
-			entry->stage != new->stage && entry->state != PRELOAD_LOADING)
-		{
-			/* it will be counted again */
-			Preload->tables--;
-			Preload->items -= EntryItems(entry);
-			Preload->bytes -= EntryBytes(entry);
-			new->hot_items = EntryItems(entry);
-			new->hot_bytes = EntryBytes(entry);
-			return entry;
-		}
-	}
-
-	for (int i = 0; i < PRELOAD_ENTRIES; i++)
-	{
-		PreloadEntry *entry = &Preload->entries[i];
-
-		if (entry->dbid == InvalidOid)
-			return entry;
-		if (entry->state != PRELOAD_LOADING &&
-			(oldest == NULL || entry->finished < oldest->finished))
-			oldest = entry;
-	}
-	Assert(oldest != NULL);		/* there are far fewer workers */
-	return oldest;
-}
-
-/* The next blocks of the table we are at, if there are any. */
-static bool
-TakeRange(BlockRange *range)
-{
-	PreloadEntry *entry = WorkerEntry;
-	bool		result = false;
-
-	if (WorkerMustStop())
-		EndTable(PRELOAD_STOPPED);
-
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks &&
-		Order.number < itemcache_preload_workers)
-	{
-		range->relfilenode = entry->relfilenode;
-		range->begin = entry->next;
-		range->end = entry->nblocks - entry->next > PRELOAD_RANGE ?
-			entry->next + PRELOAD_RANGE : entry->nblocks;
-		entry->next = range->end;
-		result = true;
-	}
-	LWLockRelease(&Preload->lock);
-	return result;
-}
-
-/* Load a range, in a transaction of its own. */
-static void
-LoadRange(const BlockRange *range)
-{
-	PageLoader	loader;
-	Relation	rel;
-	char		activity[3 * NAMEDATALEN];
-
-	snprintf(activity, sizeof(activity), "loading %s.%s, blocks %u to %u of %u",
-			 NameStr(WorkerEntry->nspname), NameStr(WorkerEntry->relname),
-			 range->begin, range->end, WorkerEntry->nblocks);
-	pgstat_report_activity(STATE_RUNNING, activity);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-
-	LeaveIfWanted();
-	rel = OpenIfFree(WorkerEntry->relid);
-	if (rel == NULL)
-		EndTable(WorkerMustStop() ? PRELOAD_STOPPED : PRELOAD_SKIPPED);
-	else if (FileIsOfRange(rel, range))
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		InitLoader(&loader);
-		loader.streak = WorkerStreak;
-		if (BeginLoading(&loader, rel, GetActiveSnapshot()) &&
-			loader.access.relation->options.preload)
-			ReadRange(&loader, range);
-		else
-			EndTable(RelationFindsNoRoom(loader.access.relation) ?
-					 PRELOAD_FULL : PRELOAD_SKIPPED);
-		WorkerStreak = loader.streak;
-		PopActiveSnapshot();
-	}
-	if (rel != NULL)
-		relation_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	pgstat_report_stat(false);
-}
-
-/*
- * Is the relation's file still that of the range?  If not, the table begins
- * anew, a few times.
- */
-static bool
-FileIsOfRange(Relation rel, const BlockRange *range)
-{
-	PreloadEntry *entry = WorkerEntry;
-	Oid			relfilenode = rel->rd_rel->relfilenode;
-	BlockNumber nblocks;
-
-	if (relfilenode == range->relfilenode)
-		return true;
-
-	nblocks = RelationGetNumberOfBlocks(rel);
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (entry->relfilenode != relfilenode)
-	{
-		if (Order.stage != STAGE_HOT_SET &&
-			entry->restarts++ < PRELOAD_MAX_RESTARTS)
-		{
-			entry->relfilenode = relfilenode;
-			entry->nblocks = nblocks;
-			entry->next = 0;
-			entry->blocks_done = 0;
-			entry->items = 0;
-			entry->bytes = 0;
-		}
-		else if (entry->outcome == PRELOAD_DONE)
-			entry->outcome = PRELOAD_SKIPPED;
-	}
-	LWLockRelease(&Preload->lock);
-	return false;
-}
-
-static void
-ReadRange(PageLoader *loader, const BlockRange *range)
-{
-	BlockNumber block = range->begin;
-	PreloadState outcome;
-
-	if (Order.stage == STAGE_HOT_SET)
-		outcome = ReadPlacesOfRange(loader, range, &block);
-	else
-		outcome = ReadBlocks(loader, range, &block);
-	if (outcome == PRELOAD_DONE && loader->items == 0 && loader->no_room > 0)
-		outcome = PRELOAD_FULL;
-
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (WorkerEntry->relfilenode == range->relfilenode)
-	{
-		WorkerEntry->blocks_done +=
-			(outcome == PRELOAD_DONE ? range->end : block) - range->begin;
-		WorkerEntry->items += loader->items;
-		WorkerEntry->bytes += loader->bytes;
-	}
-	LWLockRelease(&Preload->lock);
-
-	if (outcome != PRELOAD_DONE)
-		EndTable(outcome);
-}
-
-/* *block is set to the first block that was not read. */
-static PreloadState
-ReadBlocks(PageLoader *loader, const BlockRange *range, BlockNumber *block)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
-
-	for (; *block < Min(range->end, nblocks); (*block)++)
-	{
-		if (WorkerMustStop())
-			return PRELOAD_STOPPED;
-		TestPoint("preload_page");
-		CHECK_FOR_INTERRUPTS();
-		LoadPage(loader, *block);
-		if (CacheIsFull(loader))
-			return PRELOAD_FULL;
-	}
-	return PRELOAD_DONE;
-}
-
-/* The same for those places of a range that the hot set has. */
-static PreloadState
-ReadPlacesOfRange(PageLoader *loader, const BlockRange *range,
-				  BlockNumber *block)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(loader->rel);
-	int			nhot;
-	HotBlock   *hot = ReadHotRange(Hot, WorkerTable->hot,
-								   range->begin / PRELOAD_RANGE, &nhot);
-
-	for (int i = 0, ahead = 0; i < nhot && hot[i].block < nblocks; i++)
-	{
-		if (WorkerMustStop())
-			return PRELOAD_STOPPED;
-		TestPoint("preload_page");
-		CHECK_FOR_INTERRUPTS();
-		for (; ahead < nhot && ahead <= i + maintenance_io_concurrency; ahead++)
-		{
-			if (hot[ahead].block < nblocks)
-				PrefetchBuffer(loader->rel, MAIN_FORKNUM, hot[ahead].block);
-		}
-		*block = hot[i].block;
-		LoadPlaces(loader, *block, hot[i].offsets, hot[i].noffsets);
-		if (CacheIsFull(loader))
-			return PRELOAD_FULL;
-	}
-	return PRELOAD_DONE;
-}
-
-/*
- * Open a table in AccessShareLock, waiting for the lock only as long as may be
- * waited for one table.  NULL if that failed, or there is no such table, or
- * the worker must stop.
- */
-static Relation
-OpenIfFree(Oid relid)
-{
-	while (!ConditionalLockRelationOid(relid, AccessShareLock))
-	{
-		if (WorkerLockWait <= 0 || WorkerMustStop())
-			return NULL;
-		WorkerLockWait -= PRELOAD_LOCK_RETRY;
-		WorkerWait();
-	}
-	CHECK_FOR_INTERRUPTS();
-
-	/* releases nothing if the table is gone, but the transaction's end will */
-	return try_relation_open(relid, NoLock);
-}
-
-/* A moment, before something is tried again. */
-static void
-WorkerWait(void)
-{
-	(void) WaitLatch(MyLatch,
-					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	if (ProcSignalBarrierPending)
-		ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
-}
-
-/* No more ranges of the table we are at shall be given out. */
-static void
-EndTable(PreloadState outcome)
-{
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (WorkerEntry->outcome == PRELOAD_DONE)
-		WorkerEntry->outcome = outcome;
-	LWLockRelease(&Preload->lock);
-}
-
-/* We do no more of the table; the last one out sums up. */
-static void
-LeaveTable(void)
-{
-	PreloadEntry *entry = WorkerEntry;
-	PreloadEntry copy;
-
-	WorkerEntry = NULL;
-	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	entry->workers--;
-	if (entry->workers == 0 &&
-		(entry->outcome != PRELOAD_DONE || entry->next >= entry->nblocks))
-		PreloadFinishEntry(entry, entry->outcome);
-	copy = *entry;
-	LWLockRelease(&Preload->lock);
-
-	if (copy.state != PRELOAD_LOADING)
-		PreloadLogTable(&copy);
 }

@@ -200,7 +200,7 @@ OwnerFind(uint64 key)
 }
 
 int
-OwnerMake(uint64 key)
+OwnerMake(uint64 key, bool patient)
 {
 	int			number = OwnerFind(key);
 	bool		turn = false;
@@ -214,7 +214,7 @@ OwnerMake(uint64 key)
 			return OWNER_NONE;
 	}
 
-	if (!TryLock(owner_lock, false))
+	if (!TryLock(owner_lock, patient))
 		return OWNER_NONE;
 	number = OwnerFind(key);
 	if (number == OWNER_NONE)

@@ -103,12 +103,12 @@ extern int	OwnerFind(uint64 key);
 
 /*
  * Number of the slot of "key", which is made if there is none.  To have one is
- * optional: OWNER_NONE if others keep OwnerLock, which is not waited for, or if
- * all slots that the key may have are taken by owners that have something in
+ * optional: OWNER_NONE if others keep OwnerLock, for which only a loader waits a
+ * while ("patient"; trylock.h), or if all slots that the key may have are taken by owners that have something in
  * the cache.  Now and then, though, the one of these that has least loses its
  * slot (and what it has).
  */
-extern int	OwnerMake(uint64 key);
+extern int	OwnerMake(uint64 key, bool patient);
 
 /* Could OwnerMake() give "key" a slot without taking it from somebody? */
 extern bool OwnerHasRoom(uint64 key);

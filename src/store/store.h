@@ -29,8 +29,8 @@
 #define ITEMCACHE_STORE_H
 
 #include "port/atomics.h"
-#include "store/owner.h"
 #include "settings.h"
+#include "store/owner.h"
 
 /* Payload sizes are multiples of this; payloads are aligned to it. */
 #define STORE_ALIGN			8

@@ -335,9 +335,9 @@ ItemRelationOf(Relation rel)
 }
 
 uint64
-NewItemRelationEpoch(ItemRelation *relation)
+NewItemRelationEpoch(ItemRelation *relation, bool patient)
 {
-	relation->owner = OwnerMake(relation->key);
+	relation->owner = OwnerMake(relation->key, patient);
 	if (relation->owner == OWNER_NONE)
 		return EPOCH_NONE;
 	OwnerSetFile(relation->owner, relation->key, relation->file);

@@ -153,8 +153,11 @@ extern ItemRelation *ItemRelationOf(Relation rel);
 /* Description for people of why a relation is not served (for views, errors). */
 extern const char *RelationStateName(RelationState state);
 
-/* An epoch for a relation that has no owner slot, or not any more; or none. */
-extern uint64 NewItemRelationEpoch(ItemRelation *relation);
+/*
+ * An epoch for a relation that has no owner slot, or not any more; or none.
+ * "patient" as for OwnerMake().
+ */
+extern uint64 NewItemRelationEpoch(ItemRelation *relation, bool patient);
 
 /*
  * Is the relation served, but for now by the table, since as many others are in
@@ -172,7 +175,7 @@ ItemRelationEpoch(ItemRelation *relation)
 		return EPOCH_NONE;
 	if (relation->owner != OWNER_NONE)
 		epoch = OwnerEpoch(relation->owner, relation->key);
-	return epoch != EPOCH_NONE ? epoch : NewItemRelationEpoch(relation);
+	return epoch != EPOCH_NONE ? epoch : NewItemRelationEpoch(relation, false);
 }
 
 /*

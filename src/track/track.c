@@ -286,7 +286,7 @@ PublishKeys(bool publish)
 			OwnerMoveAbsences(relation->key);
 		if (publish && !relation->redefined)
 		{
-			relation->owner = OwnerMake(relation->key);
+			relation->owner = OwnerMake(relation->key, false);
 			if (relation->owner != OWNER_NONE)
 				relation->epoch = OwnerEpoch(relation->owner, relation->key);
 		}
