@@ -65,7 +65,11 @@ BeginItemAccess(ItemAccess *access, ItemRelation *relation,
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
 		(IsParallelWorker() ||
 		 RelationLockHeld(relation->relid, RowExclusiveLock)))
+	{
+		/* rule U: what it wrote may stand beside what it does not see deleted */
+		access->unique = false;
 		return;
+	}
 
 	access->epoch = ItemRelationEpoch(relation);
 	if (access->epoch == EPOCH_NONE)

@@ -80,6 +80,9 @@ DECLARE
 	n bigint;
 BEGIN
 	PERFORM itemcache.lock_to_read(pg_typeof(row_type));
+	-- more rows than one are an error, as of a subquery (rule U)
+	EXECUTE format('SELECT (SELECT 1 FROM %s t WHERE %s = $1)', pg_typeof(row_type),
+		itemcache.key_of(pg_typeof(row_type)::text::regclass)) USING key;
 	EXECUTE format('SELECT t.* FROM %s t WHERE %s = $1', pg_typeof(row_type),
 		itemcache.key_of(pg_typeof(row_type)::text::regclass)) INTO item USING key;
 	GET DIAGNOSTICS n = ROW_COUNT;
@@ -98,6 +101,9 @@ DECLARE
 	n bigint;
 BEGIN
 	PERFORM itemcache.lock_to_read(pg_typeof(row_type));
+	-- more rows than one are an error, as of a subquery (rule U)
+	EXECUTE format('SELECT (SELECT 1 FROM %s t WHERE ROW(%s)::text = $1::text)', pg_typeof(row_type),
+		itemcache.key_of(pg_typeof(row_type)::text::regclass)) USING key;
 	EXECUTE format('SELECT t.* FROM %s t WHERE ROW(%s)::text = $1::text', pg_typeof(row_type),
 		itemcache.key_of(pg_typeof(row_type)::text::regclass)) INTO item USING key;
 	GET DIAGNOSTICS n = ROW_COUNT;
@@ -111,8 +117,10 @@ CREATE FUNCTION itemcache.get_many(row_type anyelement, keys bigint[]) RETURNS S
 DECLARE
 	key bigint;
 BEGIN
+	PERFORM itemcache.lock_to_read(pg_typeof(row_type));
 	FOREACH key IN ARRAY keys LOOP
-		RETURN NEXT itemcache.get(row_type, key);
+		RETURN QUERY EXECUTE format('SELECT t.* FROM (VALUES (1)) one LEFT JOIN %s t ON t.%s = $1', pg_typeof(row_type),
+			itemcache.key_of(pg_typeof(row_type)::text::regclass)) USING key;
 	END LOOP;
 END $$;
 
