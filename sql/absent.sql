@@ -40,7 +40,7 @@ SELECT * FROM compare('SELECT * FROM users WHERE pad = ''none''');
 SELECT * FROM compare('SELECT * FROM users WHERE pad = ''none''');
 SELECT * FROM compare('SELECT * FROM users WHERE pad = ''none    ''');
 -- EXPLAIN counts them as hits
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM users WHERE id = 1001;
+SELECT helper.explained($$SELECT * FROM users WHERE id = 1001$$) AS plan;
 -- joins of all kinds, arrays
 SELECT * FROM compare('SELECT n, u.id FROM asked LEFT JOIN users u ON u.id = n');
 SELECT * FROM compare('SELECT n, u.id FROM asked LEFT JOIN users u ON u.id = n');

@@ -171,6 +171,16 @@ BEGIN
 END
 $$;
 
+-- EXPLAIN ANALYZE as all majors print it (rows in fractions, from 18 on)
+CREATE FUNCTION helper.explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
+		RETURN NEXT regexp_replace(line, '(rows=\d+)\.00', '\1');
+	END LOOP;
+END $$;
+
 -- the helper itself: a table that is not attached agrees, and nothing is counted
 CREATE TABLE helper_test (id int PRIMARY KEY, v text);
 INSERT INTO helper_test VALUES (1, 'one'), (2, 'two');

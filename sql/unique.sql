@@ -38,16 +38,8 @@ SELECT * FROM compare('SELECT * FROM users WHERE email = NULL');
 SELECT * FROM compare('SELECT email FROM users WHERE email = ''user8@example.com''');
 SELECT * FROM compare('SELECT FROM users WHERE email = ''user8@example.com''');
 SELECT * FROM compare('SELECT 1 FROM users WHERE id = 8');
--- EXPLAIN counts them (rows in fractions, from 18 on)
-CREATE FUNCTION explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
-		RETURN NEXT regexp_replace(line, '(rows=\d+)\.00', '\1');
-	END LOOP;
-END $$;
-SELECT explained($$SELECT id FROM users WHERE email = 'user8@example.com'$$) AS plan;
+-- EXPLAIN counts them
+SELECT helper.explained($$SELECT id FROM users WHERE email = 'user8@example.com'$$) AS plan;
 -- other types
 SELECT * FROM compare('SELECT * FROM users WHERE day = ''2020-01-09''');
 SELECT * FROM compare('SELECT * FROM users WHERE day = ''2020-01-09''');
