@@ -6,6 +6,102 @@
 -- What itemcache--1.0.sql says about names goes for this script as well.
 
 --
+-- What a standby does (see rule 0 in src/README), in the views that are there
+--
+
+CREATE FUNCTION itemcache.stats_get_1_1(
+	OUT memory bigint,
+	OUT memory_used bigint,
+	OUT items bigint,
+	OUT capacity bigint,
+	OUT tables integer,
+	OUT table_capacity integer,
+	OUT partitions integer,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT bypasses bigint,
+	OUT fills bigint,
+	OUT refused bigint,
+	OUT busy bigint,
+	OUT too_large bigint,
+	OUT publishes bigint,
+	OUT removals bigint,
+	OUT overflows bigint,
+	OUT evictions bigint,
+	OUT tables_refused bigint,
+	OUT preloader text,
+	OUT standby text,
+	OUT outdated bigint,
+	OUT replayed bigint,
+	OUT replay_resets bigint,
+	OUT replay_memory bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'itemcache_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE OR REPLACE VIEW itemcache.stats AS
+SELECT s.memory, s.memory_used, s.items, s.capacity, s.tables, s.table_capacity, s.partitions,
+	   s.hits, s.misses, s.bypasses, s.fills, s.refused, s.busy, s.too_large, s.publishes,
+	   s.removals, s.overflows, s.evictions, s.tables_refused, s.preloader,
+	   CASE WHEN l.lookups OPERATOR(pg_catalog.>) 0
+			THEN pg_catalog.round(s.hits OPERATOR(pg_catalog./) l.lookups, 4) END AS hit_ratio,
+	   s.standby, s.outdated, s.replayed, s.replay_resets, s.replay_memory
+FROM itemcache.stats_get_1_1() s,
+	 LATERAL (SELECT (s.hits OPERATOR(pg_catalog.+) s.misses OPERATOR(pg_catalog.+) s.bypasses)::pg_catalog.numeric) l(lookups);
+COMMENT ON COLUMN itemcache.stats.standby IS '"primary"; "standby", "promoted" (started as one); or "not followed": a standby that was not started as one, and does not use the cache before it is promoted';
+COMMENT ON COLUMN itemcache.stats.outdated IS 'misses, on a standby, whose item was cached, but its row has been changed since by what was replayed';
+COMMENT ON COLUMN itemcache.stats.replayed IS 'row versions, of tables that are cached here, that were changed or deleted by what was replayed';
+COMMENT ON COLUMN itemcache.stats.replay_resets IS 'tables whose cached items were dropped because the primary had locked them exclusively';
+COMMENT ON COLUMN itemcache.stats.replay_memory IS 'bytes of the memory that keep track of what is replayed; 0 on a server that was not started as a standby';
+DROP FUNCTION itemcache.stats_get();
+ALTER FUNCTION itemcache.stats_get_1_1() RENAME TO stats_get;
+COMMENT ON FUNCTION itemcache.stats_get() IS
+'the row of the view itemcache.stats';
+REVOKE ALL ON FUNCTION itemcache.stats_get() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION itemcache.stats_get() TO pg_monitor;
+
+CREATE FUNCTION itemcache.tables_get_1_1(
+	OUT relid regclass,
+	OUT leaf_of regclass,
+	OUT state text,
+	OUT served boolean,
+	OUT preload boolean,
+	OUT cache_new boolean,
+	OUT items bigint,
+	OUT bytes bigint,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT bypasses bigint,
+	OUT fills bigint,
+	OUT refused bigint,
+	OUT busy bigint,
+	OUT too_large bigint,
+	OUT publishes bigint,
+	OUT removals bigint,
+	OUT overflows bigint,
+	OUT evictions bigint,
+	OUT outdated bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'itemcache_tables'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
+
+CREATE OR REPLACE VIEW itemcache.tables AS
+SELECT t.relid, t.leaf_of, t.state, t.served, t.preload, t.cache_new, t.items, t.bytes, t.hits,
+	   t.misses, t.bypasses, t.fills, t.refused, t.busy, t.too_large, t.publishes, t.removals,
+	   t.overflows, t.evictions,
+	   CASE WHEN l.lookups OPERATOR(pg_catalog.>) 0
+			THEN pg_catalog.round(t.hits OPERATOR(pg_catalog./) l.lookups, 4) END AS hit_ratio,
+	   t.outdated
+FROM itemcache.tables_get_1_1() t,
+	 LATERAL (SELECT (t.hits OPERATOR(pg_catalog.+) t.misses OPERATOR(pg_catalog.+) t.bypasses)::pg_catalog.numeric) l(lookups);
+COMMENT ON COLUMN itemcache.tables.state IS '"served", or why lookups read the table instead ("in recovery": an unlogged table on a standby, or stats.standby is "not followed"); "locked" if it could not be looked at because of another session''s lock';
+COMMENT ON COLUMN itemcache.tables.outdated IS 'misses, on a standby, whose item was cached, but its row has been changed since by what was replayed';
+DROP FUNCTION itemcache.tables_get();
+ALTER FUNCTION itemcache.tables_get_1_1() RENAME TO tables_get;
+COMMENT ON FUNCTION itemcache.tables_get() IS
+'the rows of the view itemcache.tables';
+
+--
 -- Which tables to attach
 --
 

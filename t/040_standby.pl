@@ -55,6 +55,9 @@ wait_loaded('the preload loads what a standby can read', 300);
 is($standby->safe_psql('postgres', q{SELECT relid, state, served FROM itemcache.tables ORDER BY relid::text}),
 	"items|served|t\nparts|served|t\nparts_0|served|t\nparts_1|served|t\npassing|in recovery|f\nsecrets|served|t", 'itemcache.tables');
 
+is($standby->safe_psql('postgres', 'SELECT standby, replay_memory > 0, outdated, replayed FROM itemcache.stats'), 'standby|t|0|0', 'itemcache.stats');
+is($primary->safe_psql('postgres', 'SELECT standby, replay_memory FROM itemcache.stats'), 'primary|0', 'and on the primary');
+
 #
 # Everything serves.
 #
@@ -118,6 +121,9 @@ foreach my $i (1 .. 3)
 	is_exact($standby, 'postgres', 'parts', 0, 400, "pass $i, leaves");
 }
 is_cached($standby, 'postgres', 'items', 1, 300, 300, 'cached as replayed');
+# (some more are outdated that share a word with another row's)
+is($standby->safe_psql('postgres', q{SELECT outdated >= 600, (SELECT outdated >= 300 FROM itemcache.tables WHERE relid = 'items'::regclass), replayed FROM itemcache.stats}),
+	't|t|600', 'what replay has changed is counted');
 cmp_ok($standby->safe_psql('postgres', q{SELECT sum(evictions) FROM itemcache.tables}), '==', 0, 'nothing was evicted');
 
 #
@@ -184,6 +190,7 @@ $standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 
 
 is($standby->safe_psql('postgres', q{SELECT items FROM itemcache.tables WHERE relid = 'items'::regclass}), $items, 'promoted: the items stay');
 is_cached($standby, 'postgres', 'items', 120, 300, 181, 'promoted: and are hits');
+is($standby->safe_psql('postgres', 'SELECT standby FROM itemcache.stats'), 'promoted', 'promoted: itemcache.stats');
 is($session->query_safe($differences), '', 'a snapshot taken in recovery');
 isnt($session->query_safe(q{SELECT (itemcache.get(NULL::items, 1)).name}), 'last', 'sees what it saw');
 is_exact($standby, 'postgres', 'items', 0, 400, 'promoted');

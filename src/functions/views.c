@@ -50,6 +50,13 @@
 #include "table/registration.h"
 #include "table/relation.h"
 
+/*
+ * Columns of the functions behind the views.  Those of an older version of the
+ * extension have fewer: the first ones.
+ */
+#define STATS_COLUMNS	25
+#define TABLES_COLUMNS	20
+
 /* A row of itemcache.tables in the making. */
 typedef struct TableRow
 {
@@ -72,6 +79,7 @@ typedef struct TableRow
 } TableRow;
 
 static HTAB *DescribeTables(List *relids, bool is_monitor);
+static const char *StandbyState(void);
 static HTAB *MakeRows(List *relids);
 static bool IsInRecovery(Relation rel);
 static void DescribeTable(TableRow *row, bool is_monitor);
@@ -94,8 +102,9 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	uint64		items = 0;
 	uint64		bytes = 0;
 	uint64		counts[COUNTER_KINDS];
-	Datum		values[20];
-	bool		nulls[20] = {false};
+	ReplayStats replay;
+	Datum		values[STATS_COLUMNS];
+	bool		nulls[STATS_COLUMNS] = {false};
 	int			i = 0;
 
 	RequirePreloaded();
@@ -104,6 +113,7 @@ itemcache_stats(PG_FUNCTION_ARGS)
 
 	StoreGetStats(&stats);
 	StatsOfAll(counts);
+	ReplayGetStats(&replay);
 
 	/* the store's own sums have what is garbage since an epoch moved */
 	for (int number = 0; number < OwnerCount(); number++)
@@ -129,10 +139,24 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum(stats.evictions);
 	values[i++] = Int64GetDatum(OwnersRefused());
 	values[i++] = CStringGetTextDatum(PreloaderState());
-	Assert(i == lengthof(values));
+	/* since 1.1 */
+	values[i++] = CStringGetTextDatum(StandbyState());
+	values[i++] = Int64GetDatum(counts[COUNT_OUTDATED]);
+	values[i++] = Int64GetDatum(replay.versions);
+	values[i++] = Int64GetDatum(replay.tables);
+	values[i++] = Int64GetDatum(replay.memory);
+	Assert(i == lengthof(values) && tupdesc->natts <= i);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  values, nulls)));
+}
+
+static const char *
+StandbyState(void)
+{
+	if (!RecoveryInProgress())
+		return ReplayIsFollowed() ? "promoted" : "primary";
+	return ReplayIsFollowed() ? "standby" : "not followed";
 }
 
 PG_FUNCTION_INFO_V1(itemcache_tables);
@@ -370,8 +394,8 @@ StateText(const TableRow *row)
 static void
 PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 {
-	Datum		values[19];
-	bool		nulls[19] = {false};
+	Datum		values[TABLES_COLUMNS];
+	bool		nulls[TABLES_COLUMNS] = {false};
 	int			i = 0;
 
 	values[i++] = ObjectIdGetDatum(row->relid);
@@ -399,7 +423,9 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = Int64GetDatum(row->counts[COUNT_REMOVALS]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_OVERFLOWS]);
 	values[i++] = Int64GetDatum(row->evictions);
-	Assert(i == lengthof(values));
+	/* since 1.1 */
+	values[i++] = Int64GetDatum(row->counts[COUNT_OUTDATED]);
+	Assert(i == lengthof(values) && rsinfo->setDesc->natts <= i);
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

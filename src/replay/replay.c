@@ -79,6 +79,7 @@ typedef struct OldVersion
 pg_atomic_uint64 *ReplayWords = NULL;
 
 static ReplayShared *Shared = NULL;
+static Size SharedSize = 0;
 static uint64 WordCount = 0;	/* less those behind the last page's */
 
 static void (*PreviousHeapRedo) (XLogReaderState *record);
@@ -159,6 +160,7 @@ ReplayShmemInit(Size memory)
 	if (!found)
 		memset(Shared, 0, ReplayShmemSize(memory));
 	WordCount = WordsFor(memory);
+	SharedSize = ReplayShmemSize(memory);
 	ReplayWords = Shared->words;
 }
 
@@ -168,8 +170,7 @@ ReplayGetStats(ReplayStats *stats)
 	memset(stats, 0, sizeof(ReplayStats));
 	if (Shared == NULL)
 		return;
-	stats->followed = true;
-	stats->words = WordCount;
+	stats->memory = SharedSize;
 	stats->versions = pg_atomic_read_u64(&Shared->versions);
 	stats->tables = pg_atomic_read_u64(&Shared->tables);
 }

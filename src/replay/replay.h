@@ -63,8 +63,7 @@ ReplayMarkIsCurrent(const StoreMark *mark)
 
 typedef struct ReplayStats
 {
-	bool		followed;
-	uint64		words;			/* how many there are */
+	Size		memory;			/* bytes of the words, with what goes with them */
 	uint64		versions;		/* that got an updater, of cached tables */
 	uint64		tables;			/* cached, whose items were dropped for DDL */
 } ReplayStats;

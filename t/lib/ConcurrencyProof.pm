@@ -120,7 +120,8 @@ sub attach_partition
 }
 
 # Start clients for so many seconds.  %$scripts has pgbench scripts by name,
-# each as [ weight, text ]; those of a name with "reader" are the readers'.
+# each as [ weight, text ]; those of a name with "reader" are the readers'.  There
+# may be only the ones or the others.
 sub start_proof
 {
 	my ($node, $scripts, %params) = @_;
@@ -137,10 +138,11 @@ sub start_proof
 
 		# pgbench takes an empty line for an empty query
 		$text =~ s/\n+/\n/g;
+		unlink $file;
 		append_to_file($file, $text);
 		push @{ $files{ $name =~ /reader/ ? 'readers' : 'writers' } }, '-f', "$file\@$weight";
 	}
-	foreach my $kind ('readers', 'writers')
+	foreach my $kind (grep { @{ $files{$_} } } 'readers', 'writers')
 	{
 		$proof->{running}{$kind} = IPC::Run::start(
 			[ @command, '-c', $params{$kind}, @{ $files{$kind} }, $node->connstr('postgres') ],

@@ -1,0 +1,265 @@
+# Protects: rule 0 under load: on a standby and on one behind it a cached read returns what the table returns, whatever is replayed, through a promotion and after it.
+#
+# Writers and DDL run on the primary for half of ITEMCACHE_PROOF_SECONDS (60),
+# and on the promoted standby for the other, against readers on both standbys
+# that compare, inside one statement, get() and get_many() with the row the
+# table gives.  What is replayed is compared with the primary's pages as well.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use ConcurrencyProof;
+use ItemCacheTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($seconds, $seed) = proof_parameters(60);
+my $keys = 3000;
+
+my $primary = new_server('primary', allows_streaming => 1, memory => '8MB', conf => <<'CONF');
+deadlock_timeout = 50ms
+synchronous_commit = off
+autovacuum = on
+autovacuum_naptime = 1s
+wal_consistency_checking = all
+hot_standby_feedback = on
+max_standby_streaming_delay = -1
+CONF
+$primary->start;
+$primary->safe_psql(
+	'postgres', qq{
+	CREATE EXTENSION itemcache;
+	CREATE TABLE p (id bigint PRIMARY KEY, a int, b text, c text) WITH (fillfactor = 70);
+	INSERT INTO p SELECT i, i, repeat(chr(65 + i % 26), 100 + i % 200), NULL FROM generate_series(1, $keys) i;
+	@{[partitioned_table($keys)]}
+	SELECT itemcache.attach('p'), itemcache.attach('q');
+	@{[proof_functions(6)]}
+});
+my $standby = new_standby($primary, 'standby');
+$standby->start;
+my $behind = new_standby($primary, 'behind');
+$behind->enable_streaming($standby);
+$behind->start;
+replayed($primary, $standby, $behind);
+
+my $one = q{
+SELECT differs('get p', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::p, k)::text AS cached, (SELECT x FROM p x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+SELECT differs('get q', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::q, k)::text AS cached, (SELECT x FROM q x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+};
+my $many = join '', map { qq{
+WITH a AS MATERIALIZED (SELECT array_agg(skewed(3300)::bigint) AS keys FROM generate_series(1, 50)),
+	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$_, keys) AS item FROM a)
+SELECT differs('get_many $_', k::text, item::text, stored::text)
+FROM g LEFT JOIN $_ stored ON stored.id = k
+WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
+} } ('p', 'q');
+my %readers = (
+	reader_rc => [ 20, "$one$many" ],
+	reader_rr => [ 10, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$one\\sleep 5 ms\n$many$one\\sleep 30 ms\n$one$many\nCOMMIT;\n" ],
+	reader_long => [ 1, "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 300 ms\n$one$many\\sleep 500 ms\n$one$many\nCOMMIT;\n" ],
+);
+my %writers = (
+	update => [ 20, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random(1, 3000)
+BEGIN;
+UPDATE p SET a = a + 1, b = repeat(chr(65 + (:k + a) % 26), 50 + :j % 300) WHERE id = :k;
+UPDATE q SET a = a + 1 WHERE id = :k;
+COMMIT;
+} ],
+	insert_delete => [ 8, q{
+\set k random_zipfian(1, 3300, 1.1)
+\set j random_zipfian(1, 3000, 1.1)
+DELETE FROM p WHERE id = :k;
+DELETE FROM q WHERE id = :j;
+INSERT INTO p (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = p.a + 100;
+SELECT try($$INSERT INTO q (id, a, b) VALUES (:j, 0, repeat('new', 30)) ON CONFLICT (id) DO UPDATE SET a = q.a + 100$$);
+INSERT INTO p (id, a, b) SELECT i, 0, repeat('bulk', 30) FROM generate_series(:k, :k + 20) i ON CONFLICT DO NOTHING;
+} ],
+	keys => [ 4, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random(1, 3300)
+SELECT try($$UPDATE p SET id = :j WHERE id = :k AND NOT EXISTS (SELECT FROM p WHERE id = :j)$$);
+INSERT INTO p (id, a, b) VALUES (:k, 1, 'back') ON CONFLICT DO NOTHING;
+} ],
+	savepoints => [ 8, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random_zipfian(1, 3000, 1.2)
+BEGIN;
+UPDATE p SET a = a + 1 WHERE id = :k;
+SAVEPOINT one;
+UPDATE p SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
+UPDATE q SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
+ROLLBACK TO one;
+UPDATE q SET a = a + 1 WHERE id = :j;
+SAVEPOINT two;
+UPDATE p SET a = a + 1 WHERE id = :j;
+RELEASE two;
+\sleep 2 ms
+COMMIT;
+} ],
+	subtransactions => [ 1, q{
+\set k random(1, 3000)
+DO $$
+BEGIN
+	FOR i IN 1 .. 90 LOOP
+		BEGIN
+			UPDATE p SET a = a + 1 WHERE id = i * 30;
+			IF i % 5 = 0 THEN RAISE division_by_zero; END IF;
+		EXCEPTION WHEN division_by_zero THEN
+			NULL;
+		END;
+	END LOOP;
+END $$;
+} ],
+	aborts => [ 5, q{
+\set k random_zipfian(1, 3000, 1.2)
+BEGIN;
+UPDATE p SET a = -1, b = 'aborted' WHERE id BETWEEN :k AND :k + 5;
+DELETE FROM q WHERE id BETWEEN :k AND :k + 5;
+\sleep 2 ms
+ROLLBACK;
+} ],
+	two_phase => [ 5, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set choice random(1, 2)
+BEGIN;
+UPDATE p SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+UPDATE q SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+PREPARE TRANSACTION 'proof_:client_id';
+\sleep 3 ms
+\if :choice = 1
+COMMIT PREPARED 'proof_:client_id';
+\else
+ROLLBACK PREPARED 'proof_:client_id';
+\endif
+} ],
+	multixacts => [ 5, q{
+\set k random_zipfian(1, 3000, 1.2)
+\set j random(0, 3)
+BEGIN;
+SELECT a FROM p WHERE id BETWEEN :k AND :k + 3 FOR KEY SHARE;
+SELECT a FROM q WHERE id BETWEEN :k AND :k + 3 FOR KEY SHARE;
+\sleep 2 ms
+UPDATE p SET a = a + 1 WHERE id = :k + :j;
+COMMIT;
+} ],
+	many => [ 1, q{
+\set k random(1, 2000)
+UPDATE p SET a = a + 1 WHERE id BETWEEN :k AND :k + 1000;
+} ],
+);
+my @ddl = (
+	[ 3, 'ALTER TABLE p ADD d%d int DEFAULT %d' ],
+	[ 1, 'ALTER TABLE p ADD d%d float DEFAULT random()' ],
+	[ 3, 'DROP COLUMN p' ],
+	[ 2, 'ALTER TABLE p ALTER c TYPE text USING c || $$x$$' ],
+	[ 3, 'ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id %% 9 = 0; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache' ],
+	[ 3, 'ALTER TABLE q_0 DISABLE TRIGGER itemcache_partitioned; UPDATE q SET a = a + 1 WHERE id %% 9 = 0; ALTER TABLE q_0 ENABLE ALWAYS TRIGGER itemcache_partitioned' ],
+	[ 2, 'VACUUM FULL p' ],
+	[ 2, 'CLUSTER p USING p_pkey' ],
+	[ 4, 'VACUUM p' ],
+	[ 3, 'VACUUM FREEZE p, q' ],
+	[ 1, 'REINDEX TABLE p' ],
+	[ 2, 'TRUNCATE p' ],
+	[ 2, 'TRUNCATE q_0' ],
+	[ 2, 'BEGIN; UPDATE p SET a = a + 1 WHERE id < 100; TRUNCATE p; INSERT INTO p (id, a, b) SELECT i, 5, repeat($$t$$, 100) FROM generate_series(1, 500) i; COMMIT' ],
+	[ 2, 'BEGIN; TRUNCATE p, q; INSERT INTO p (id, a) VALUES (1, 1); ROLLBACK' ],
+	[ 2, 'BEGIN; SAVEPOINT s; TRUNCATE q_1; ROLLBACK TO s; UPDATE q SET a = a + 1 WHERE id < 100; COMMIT' ],
+	[ 2, 'ALTER TABLE q DETACH PARTITION q_0; UPDATE q_0 SET a = a + 1 WHERE id %% 7 = 0; ' . attach_partition() ],
+	[ 2, 'BEGIN; ALTER TABLE p DISABLE TRIGGER itemcache; UPDATE p SET a = a + 1 WHERE id < 200; ALTER TABLE p ENABLE ALWAYS TRIGGER itemcache; PREPARE TRANSACTION $$ddl$$; COMMIT PREPARED $$ddl$$' ],
+	[ 2, 'BEGIN; TRUNCATE p; INSERT INTO p (id, a, b) SELECT i, 6, repeat($$u$$, 100) FROM generate_series(1, 3000) i; PREPARE TRANSACTION $$ddl$$; COMMIT PREPARED $$ddl$$' ],
+	[ 2, 'SELECT itemcache.detach($$p$$); UPDATE p SET a = a + 1 WHERE id %% 6 = 0; SELECT itemcache.attach($$p$$)' ],
+	[ 2, 'BEGIN; LOCK TABLE p IN ACCESS EXCLUSIVE MODE; UPDATE p SET a = a + 1 WHERE id < 20; COMMIT' ],
+	[ 2, 'UPDATE q SET a = a + 1 WHERE id < 2000' ],
+	[ 1, 'CHECKPOINT' ],
+);
+my @refill = map { qq{INSERT INTO $_ (id, a, b) SELECT i, 9, repeat(\$\$f\$\$, 150) FROM generate_series(1, 3000) i ON CONFLICT DO NOTHING} } ('p', 'q');
+my @bag = map { ($_->[1]) x $_->[0] } @ddl;
+my @tolerated = ('does not exist', 'already exists', 'is not a partition', 'is already a partition',
+	'is being used by', 'duplicate key', 'current transaction is aborted', 'no partition of relation',
+	'no active transaction', 'concurrent', 'violates', 'not attached', 'partition .* overlap');
+
+# Write on a server, until the clients end.
+sub write_on
+{
+	my ($node, $seconds) = @_;
+	my $proof = start_proof($node, \%writers, seconds => $seconds, seed => $seed, writers => 5);
+	my ($ran, $failed, $strange) = run_beside(
+		$proof,
+		pause => 0.3,
+		tolerated => \@tolerated,
+		next => sub {
+			my $sql = $bag[ int(rand(@bag)) ];
+
+			if ($sql =~ /^DROP COLUMN (\w)/)
+			{
+				my $column = $node->safe_psql('postgres',
+					"SELECT attname FROM pg_attribute WHERE attrelid = '$1'::regclass AND attname ~ '^d[0-9]' AND NOT attisdropped LIMIT 1");
+				return $column eq '' ? undef : "ALTER TABLE $1 DROP $column";
+			}
+			return $sql =~ s/%(.)/$1 eq 'd' ? $_[0] : $1/ger;
+		},
+		after => sub {
+			my ($execute, $sql, $error) = @_;
+
+			if ($error ne '')
+			{
+				$execute->($_) foreach (q{ROLLBACK PREPARED 'ddl'}, attach_partition() . '; ROLLBACK');
+				$execute->("SELECT itemcache.attach('$_')") foreach ('p', 'q');
+			}
+			if ($sql =~ /TRUNCATE|DETACH|detach/) { $execute->($_) foreach @refill }
+		});
+
+	finish_proof($proof);
+	is_proven($proof, $node->name . ': written');
+	is($strange, '', $node->name . ': DDL failed for no reason but concurrency');
+	cmp_ok($ran, '>', $seconds / 3, $node->name . ": DDL, $failed of $ran failed");
+	return;
+}
+
+my @readers = map {
+	start_proof($_, \%readers, seconds => $seconds + 10, seed => $seed, readers => 4)
+} ($standby, $behind);
+
+write_on($primary, $seconds / 2);
+my $before = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
+$primary->stop('immediate');
+$standby->promote;
+$standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
+my $after = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
+cmp_ok($after, '>=', 0.95 * $before, "$after of $before items stay at the promotion");
+
+# what the primary had prepared
+$standby->safe_psql('postgres', "COMMIT PREPARED '$_'")
+  foreach split /\n/, $standby->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts');
+write_on($standby, $seconds / 2);
+foreach my $proof (@readers)
+{
+	my $name = $proof->{node}->name;
+
+	finish_proof($proof);
+	is_proven($proof, "$name: no cached read differs from the table");
+	my ($hits, $lookups, $outdated) = split /\|/, $proof->{node}->safe_psql('postgres',
+		'SELECT hits, hits + misses + bypasses, fills FROM itemcache.stats');
+	note "$name: $lookups comparisons, $hits hits";
+	diag "$name: $lookups comparisons, $hits hits";
+	cmp_ok($hits, '>', $lookups / 2, "$name: most comparisons were cache hits");
+}
+replayed($standby, $behind);
+foreach my $node ($standby, $behind)
+{
+	is_exact($node, 'postgres', $_, 0, 3300, $node->name . ": $_ at last") foreach ('p', 'q');
+}
+$behind->stop;
+$standby->stop;
+done_testing();
