@@ -22,6 +22,8 @@
 
 #include "compat.h"
 
+#include "access/genam.h"
+#include "access/xlog.h"
 #include "executor/executor.h"
 #include "lookup/absence.h"
 #include "lookup/alias.h"
@@ -71,9 +73,14 @@ BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, Oid index,
 	fetcher->relation = FindItemRelation(relid);
 	ItemRelationIsLockedByPlan(fetcher->relation);
 	fetcher->index = index;
-	/* as an index scan would: this session shall not drop it meanwhile */
+
+	/*
+	 * As for an index scan, this session shall not drop it meanwhile; nor shall
+	 * replay, which waits for no lock of the table to drop an index concurrently.
+	 */
 	if (OidIsValid(index))
-		fetcher->pin = RelationIdGetRelation(index);
+		fetcher->pin = RecoveryInProgress() ?
+			index_open(index, AccessShareLock) : RelationIdGetRelation(index);
 	fetcher->ps = ps;
 	fetcher->nkeys = nkeys;
 	fetcher->keys = nkeys == 1 ? &fetcher->only_key :
