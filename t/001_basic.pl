@@ -48,6 +48,7 @@ $calls{put} = q{itemcache.put(ROW(1, 'x')::items)} if $named{put};
 $calls{put_many} = q{itemcache.put_many(ARRAY[ROW(1, 'x')::items])}
   if $named{put_many};
 $calls{delete} = q{itemcache.delete(NULL::items, 1)} if $named{delete};
+$calls{reset_stats} = q{itemcache.reset_stats('items')} if $named{reset_stats};
 is_deeply([ grep { !exists $calls{$_} } sort keys %named ],
 	[], 'every function is tested without the library');
 

@@ -73,7 +73,7 @@ sub stopped_session
 	die "process $pid does not stop";
 }
 
-sub go_on
+sub let_go_on
 {
 	my ($session, $pid) = @_;
 
@@ -110,7 +110,7 @@ ok( $node->poll_query_until(
 	'a writer waits, which its wait event says');
 goes_on(q{SELECT sum((itemcache.get(NULL::items, k::bigint)).n) FROM generate_series(1, 10) k}, '55', 'what it writes is not seen');
 
-go_on($session, $pid);
+let_go_on($session, $pid);
 $writer->{run}->pump until $writer->{stdout} =~ /written/;
 $writer->quit;
 is_exact($node, 'postgres', 'items', 1, 1000, 'all is exact again');
@@ -124,7 +124,7 @@ $node->safe_psql('postgres', q{SELECT itemcache.attach('fresh'); SELECT itemcach
 goes_on(sprintf($sum, 'items'), '1000|500445', 'get from a table that is known');
 goes_on(sprintf($sum, 'fresh'), '1000|500500', 'get from one that is not');
 goes_on(q{SELECT n FROM itemcache.get(NULL::fresh, 5)}, '5', 'again');
-go_on($session, $pid);
+let_go_on($session, $pid);
 is_exact($node, 'postgres', 'fresh', 1, 1000, 'exact');
 is_cached($node, 'postgres', 'fresh', 1, 1000, 1000, 'and cached');
 

@@ -113,8 +113,12 @@ sub step
 	{
 		foreach my $server (@{ $self->{servers} })
 		{
-			$server->{observer}->query('SELECT pg_cancel_backend(' . $server->{sessions}[$i]->pid . ')')
-			  unless $server->{sessions}[$i]->done;
+			my $session = $server->{sessions}[$i];
+
+			# on a busy machine it may go on waiting for some milliseconds
+			next if $session->done;
+			$server->{observer}->query('SELECT pg_cancel_backend(' . $session->pid . ')');
+			$session->receive until $session->done;
 		}
 		$self->settle;
 	}
