@@ -187,6 +187,13 @@ typedef struct BlockTag
 	} while (0)
 #endif
 
+/* 16 calls what names a relation's file a locator. */
+#if PG_VERSION_NUM >= 160000
+#define FileOfRelation(rel) ((rel)->rd_locator)
+#else
+#define FileOfRelation(rel) ((rel)->rd_node)
+#endif
+
 /* 16 lets a custom scan choose its slot; 15 always gives it a virtual one. */
 #if PG_VERSION_NUM >= 160000
 #define SetSlotOpsVirtual(css) ((css)->slotOps = &TTSOpsVirtual)

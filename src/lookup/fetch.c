@@ -35,6 +35,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memdebug.h"
 
+/* Room for a row of so many bytes is asked for before it is cached. */
+#define PREFETCH_ROOM	320
+
 /* What is copied of an image at first, and at most without looking. */
 #define MIN_PREFIX		64
 #define MAX_PREFIX		1024
@@ -56,13 +59,17 @@ static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 static void ShowBuffer(ItemFetcher *fetcher, Size size);
 static void GrowBuffer(ItemFetcher *fetcher, Size size);
 static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
-						   const Datum *key, uint64 hash,
+						   const Datum *key, uint64 hash, const FetchHint *hint,
 						   Datum *values, bool *isnull, ItemPointer tid);
 static void FindOthers(ItemFetcher *fetcher);
 static void NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid);
 static void GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
 					   ItemPointer tid);
+static bool ReadKey(ItemFetcher *fetcher, const ItemAccess *access,
+					const Datum *key, uint64 hash, const FetchHint *hint);
 static void OpenReader(ItemFetcher *fetcher, const ItemAccess *access);
+static void FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
+						const uint64 *hashes, FetchHint *hints);
 
 void
 BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, Oid index,
@@ -171,21 +178,60 @@ FindPlansIndex(ItemFetcher *fetcher)
 }
 
 void
-PrefetchFetch(ItemFetcher *fetcher, int nhashes, const uint64 *hashes,
-			  FetchHint *hints)
+PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
+			  const uint64 *hashes, FetchHint *hints)
 {
 	StoreHint	places[STORE_PREFETCH_MAX];
 	uint64		rows[STORE_PREFETCH_MAX];
+	Datum	   *missing[STORE_PREFETCH_MAX];
+	int			nmissing = 0;
 
 	if (fetcher->unique == NULL)
-		StorePrefetch(nhashes, hashes, fetcher->prefix, places);
+		StorePrefetch(nkeys, hashes, fetcher->prefix, places);
 	else
-		PrefetchAliases(ItemRelationEpoch(fetcher->relation), nhashes, hashes,
+		PrefetchAliases(ItemRelationEpoch(fetcher->relation), nkeys, hashes,
 						fetcher->prefix, rows, places);
-	for (int i = 0; i < nhashes; i++)
+	for (int i = 0; i < nkeys; i++)
 	{
 		hints[i].place = places[i];
 		hints[i].row = fetcher->unique == NULL ? NO_ROW : rows[i];
+		hints[i].found = false;
+		missing[i] = NULL;
+		if (fetcher->unique == NULL ? places[i] == STORE_MISSING : rows[i] == NO_ROW)
+		{
+			missing[i] = keys[i];
+			nmissing++;
+		}
+	}
+	if (nmissing > 1)
+		FindMissing(fetcher, nkeys, missing, hashes, hints);
+}
+
+/* Rows that are not cached, and whose keys are not NULL, are found together. */
+static void
+FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
+			const uint64 *hashes, FetchHint *hints)
+{
+	ItemPointerData tids[READ_AHEAD_MAX];
+	ItemAccess	access;
+
+	BeginFetchAccess(fetcher, &access);
+	if (!itemcache_transparent || !MayReadAhead(&access))
+		return;
+	if (fetcher->reader == NULL)
+		OpenReader(fetcher, &access);
+	for (int i = 0; i < nkeys && access.fill; i++)
+	{
+		if (keys[i] != NULL)
+			StorePrefetchFill(hashes[i]);
+	}
+	FindItems(fetcher->reader, nkeys, keys, tids);
+	for (int i = 0; i < nkeys; i++)
+	{
+		hints[i].found = keys[i] != NULL;
+		hints[i].tid = tids[i];
+		if (access.fill && keys[i] != NULL)
+			StorePrefetchRoom(hashes[i], PREFETCH_ROOM);
 	}
 }
 
@@ -218,13 +264,13 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 		fetcher->nrows = 0;
 		return false;
 	}
-	if (access.fill)
+	if (access.fill && (hint == NULL || !hint->found))
 		StorePrefetchFill(hash);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
 	if (instrument)
 		instrument->nfiltered2 += 1;
-	return FetchFromTable(fetcher, &access, key, hash, values, isnull, tid);
+	return FetchFromTable(fetcher, &access, key, hash, hint, values, isnull, tid);
 }
 
 static void
@@ -383,21 +429,17 @@ GrowBuffer(ItemFetcher *fetcher, Size size)
 /* The values stay where they are, on the page that the reader has pinned. */
 static bool
 FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
-			   const Datum *key, uint64 hash,
+			   const Datum *key, uint64 hash, const FetchHint *hint,
 			   Datum *values, bool *isnull, ItemPointer tid)
 {
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
-	AbsenceFill absence;
 	uint64		row;
 
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, access);
-	BeginAbsence(&absence, access, hash);
-	if (!ReadItem(fetcher->reader, key))
+	if (!ReadKey(fetcher, access, key, hash, hint))
 	{
-		if (!fetcher->reader->any)
-			FillAbsence(&absence, access, key, hash);
 		fetcher->nrows = 0;
 		return false;
 	}
@@ -412,6 +454,24 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 
 	GetColumns(fetcher, values, isnull, tid);
 	return true;
+}
+
+/* Where it was found ahead, if it was; else the key is searched for. */
+static bool
+ReadKey(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
+		uint64 hash, const FetchHint *hint)
+{
+	AbsenceFill absence;
+
+	if (hint != NULL && hint->found && MayReadAhead(access) &&
+		ReadItemAhead(fetcher->reader, &hint->tid))
+		return true;
+	BeginAbsence(&absence, access, hash);
+	if (ReadItem(fetcher->reader, key))
+		return true;
+	if (!fetcher->reader->any)
+		FillAbsence(&absence, access, key, hash);
+	return false;
 }
 
 static void

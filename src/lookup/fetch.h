@@ -26,6 +26,8 @@ typedef struct FetchHint
 {
 	StoreHint	place;
 	uint64		row;			/* by another unique index: where it leads */
+	bool		found;			/* not cached, but found in the table's index: */
+	ItemPointerData tid;		/* at this place, if it is valid */
 } FetchHint;
 
 /*
@@ -125,9 +127,10 @@ HashFetchKey(ItemFetcher *fetcher, const Datum *key)
 
 /*
  * Have the processor fetch items that will be looked up, all at once: not
- * more than LOOKUP_BATCH of them.  hints[i] is for the lookup of hashes[i].
+ * more than LOOKUP_BATCH of them; and where several are not cached, their rows.
+ * hints[i] is for the lookup of keys[i], with hashes[i].
  */
-extern void PrefetchFetch(ItemFetcher *fetcher, int nhashes,
+extern void PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 						  const uint64 *hashes, FetchHint *hints);
 
 /*

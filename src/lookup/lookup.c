@@ -86,7 +86,10 @@ LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
 	else
 	{
 		if (access.fill)
+		{
 			StorePrefetchFill(hash);
+			StorePrefetchRoom(hash, PREFETCH_SIZE);
+		}
 		ReadMissing(&access, 1, 1, &key, &result, NULL);
 	}
 	return result;

@@ -25,6 +25,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
@@ -32,10 +33,14 @@
 #include "lookup/absence.h"
 #include "lookup/fill.h"
 #include "lookup/read.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memdebug.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/spccache.h"
 
 /*
  * A saved query of a relation.  A saved plan is made again from its text, and
@@ -48,8 +53,11 @@ typedef struct ReadPlan
 	SPIPlanPtr	plan;
 } ReadPlan;
 
+static void BeginSearch(ItemReader *reader, const Datum *key);
+static void PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids);
+static void PrefetchTuple(Page page, OffsetNumber offset);
 static bool ReadKey(ItemReader *reader, const ItemAccess *access,
-					const Datum *key);
+					const Datum *key, const ItemPointerData *tid);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
 static void RefuseMore(const ItemRelation *relation);
@@ -104,19 +112,7 @@ OpenItemReader(ItemReader *reader, const ItemAccess *access)
 bool
 ReadItem(ItemReader *reader, const Datum *key)
 {
-	int			nkeys = reader->scan->numberOfKeys;
-
-	/*
-	 * Opening a relation is what brings its description up to date.  A scan
-	 * that began after REINDEX INDEX in a savepoint, which did not know that
-	 * the index would be used, has it open when that is rolled back.
-	 */
-	if (!reader->index->rd_isvalid)
-		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
-
-	for (int i = 0; i < nkeys; i++)
-		reader->keys[i].sk_argument = key[i];
-	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
+	BeginSearch(reader, key);
 
 	/* index_getnext_slot(), but for "any" */
 	reader->any = false;
@@ -131,6 +127,130 @@ ReadItem(ItemReader *reader, const Datum *key)
 		if (index_fetch_heap(reader->scan, reader->slot))
 			return true;
 	}
+}
+
+static void
+BeginSearch(ItemReader *reader, const Datum *key)
+{
+	int			nkeys = reader->scan->numberOfKeys;
+
+	/*
+	 * Opening a relation is what brings its description up to date.  A scan
+	 * that began after REINDEX INDEX in a savepoint, which did not know that
+	 * the index would be used, has it open when that is rolled back.
+	 */
+	if (!reader->index->rd_isvalid)
+		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
+
+	for (int i = 0; i < nkeys; i++)
+		reader->keys[i].sk_argument = key[i];
+	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
+}
+
+/*
+ * A place found in the index is good for as long as the snapshot is: VACUUM
+ * takes nothing away that it sees, and what comes in its place it does not see.
+ * Bitmap scans rest on that, too.  But it is not so if snapshots can become too
+ * old; predicate locks are for rows that are asked for; and where the key is not
+ * unique to the snapshot there are more places.
+ */
+bool
+MayReadAhead(const ItemAccess *access)
+{
+	return access->serve && access->unique && !IsolationIsSerializable() &&
+		!SnapshotsBecomeTooOld();
+}
+
+void
+FindItems(ItemReader *reader, int nkeys, Datum *const *keys,
+		  ItemPointerData *tids)
+{
+	for (int i = 0; i < nkeys; i++)
+	{
+		ItemPointer tid = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (keys[i] != NULL)
+		{
+			BeginSearch(reader, keys[i]);
+			tid = index_getnext_tid(reader->scan, ForwardScanDirection);
+		}
+		if (tid != NULL)
+			tids[i] = *tid;
+		else
+			ItemPointerSetInvalid(&tids[i]);
+	}
+	PrefetchRows(reader->rel, nkeys, tids);
+}
+
+/*
+ * In two rounds, as in the store: what leads to the rows, then the rows.  Pages
+ * that are not there are asked of the disk, if that is wanted at all.
+ *
+ * The pages are not pinned, so they can become others meanwhile, and what is read
+ * of them is not relied on.
+ */
+static void
+PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids)
+{
+	Page		pages[READ_AHEAD_MAX];
+
+	Assert(ntids <= READ_AHEAD_MAX);
+	if (get_tablespace_io_concurrency(rel->rd_rel->reltablespace) == 0)
+		return;
+	for (int i = 0; i < ntids; i++)
+	{
+		Buffer		buffer = InvalidBuffer;
+
+		if (ItemPointerIsValid(&tids[i]))
+			buffer = PrefetchBuffer(rel, MAIN_FORKNUM,
+									ItemPointerGetBlockNumber(&tids[i])).recent_buffer;
+		pages[i] = NULL;
+		if (BufferIsValid(buffer))
+		{
+			pages[i] = BufferGetPage(buffer);
+			prefetch(pages[i]);
+			prefetch(PageGetItemId(pages[i],
+								   ItemPointerGetOffsetNumber(&tids[i])));
+		}
+	}
+#ifdef USE_VALGRIND
+	/* it would report whoever looks at a page that is not pinned */
+	if (RUNNING_ON_VALGRIND)
+		return;
+#endif
+	for (int i = 0; i < ntids; i++)
+	{
+		if (pages[i] != NULL)
+			PrefetchTuple(pages[i], ItemPointerGetOffsetNumber(&tids[i]));
+	}
+}
+
+static void
+PrefetchTuple(Page page, OffsetNumber offset)
+{
+	ItemIdData	lp = *PageGetItemId(page, offset);
+	const char *line = (const char *) page + ItemIdGetOffset(&lp);
+	const char *end = line + ItemIdGetLength(&lp);
+
+	for (; line < end; line += 64)
+		prefetch(line);
+}
+
+bool
+ReadItemAhead(ItemReader *reader, const ItemPointerData *tid)
+{
+	IndexScanDesc scan = reader->scan;
+	bool		found;
+
+	if (!ItemPointerIsValid(tid))
+		return false;
+	scan->xs_heaptid = *tid;
+	scan->xs_heap_continue = false;
+	found = index_fetch_heap(scan, reader->slot);
+	/* the scan is somewhere else in the index */
+	scan->kill_prior_tuple = false;
+	return found;
 }
 
 bool
@@ -172,12 +292,17 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 				 HeapTupleHeader *results, List **more)
 {
 	ItemReader	reader;
+	ItemPointerData tids[READ_AHEAD_MAX];
+	bool		ahead = nkeys > 1 && MayReadAhead(access);
 	uint64		hash;
 
 	OpenItemReader(&reader, access);
+	if (ahead)
+		FindItems(&reader, nkeys, keys, tids);
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (keys[i] == NULL || !ReadKey(&reader, access, keys[i]))
+		if (keys[i] == NULL ||
+			!ReadKey(&reader, access, keys[i], ahead ? &tids[i] : NULL))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
 		(void) FillFromReader(&reader, access, results[i], &hash);
@@ -193,11 +318,14 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 
 /* The row of a key; if there is none, cache that. */
 static bool
-ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key)
+ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		const ItemPointerData *tid)
 {
 	uint64		hash = KeyHash(access->key, access->seed, key);
 	AbsenceFill absence;
 
+	if (tid != NULL && ReadItemAhead(reader, tid))
+		return true;
 	BeginAbsence(&absence, access, hash);
 	if (ReadItem(reader, key))
 		return true;

@@ -59,6 +59,22 @@ extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
 extern void CloseItemReader(ItemReader *reader);
 
 /*
+ * For several keys of a reader, at most READ_AHEAD_MAX, of which NULL ones are
+ * passed over: look in the index where their rows are, and have the disk and the
+ * processor fetch them, all at once.  tids[i] is invalid where nothing is.
+ * ReadItemAhead() reads such a row into reader->slot.  False if it is not there:
+ * then there may be another, or none, which ReadItem() will tell.
+ *
+ * MayReadAhead() says whether that may be done.
+ */
+#define READ_AHEAD_MAX	STORE_PREFETCH_MAX
+
+extern bool MayReadAhead(const ItemAccess *access);
+extern void FindItems(ItemReader *reader, int nkeys, Datum *const *keys,
+					  ItemPointerData *tids);
+extern bool ReadItemAhead(ItemReader *reader, const ItemPointerData *tid);
+
+/*
  * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and
  * cache what may be cached if access->fill.  results[i] and more[i] as for
  * LookupItems(), but untouched where keys[i] is NULL.

@@ -375,6 +375,7 @@ ReadAhead(ItemJoinState *state)
 	PlanState  *outer = linitial(state->css.custom_ps);
 	Datum		constants[INDEX_MAX_KEYS];
 	bool		constant_nulls[INDEX_MAX_KEYS];
+	Datum	   *keys[LOOKUP_BATCH];
 	int			nlookups = 0;
 	ListCell   *lc;
 	int			i = 0;
@@ -410,12 +411,13 @@ ReadAhead(ItemJoinState *state)
 		row->lookup = -1;
 		if (MakeRowKey(state, row, constants, constant_nulls))
 		{
+			keys[nlookups] = row->key;
 			row->lookup = nlookups++;
 			state->hashes[row->lookup] = HashFetchKey(&state->fetcher, row->key);
 		}
 		state->nrows++;
 	}
-	PrefetchFetch(&state->fetcher, nlookups, state->hashes, state->hints);
+	PrefetchFetch(&state->fetcher, nlookups, keys, state->hashes, state->hints);
 	state->batch = Min(state->batch * 2, LOOKUP_BATCH);
 	return state->nrows > 0;
 }

@@ -536,10 +536,14 @@ PrefetchBatch(ItemScanState *state, int batch)
 {
 	int			first = batch * LOOKUP_BATCH;
 	int			n = Min(LOOKUP_BATCH, state->nlookups - first);
+	Datum	   *keys[LOOKUP_BATCH];
 
 	for (int i = 0; i < n; i++)
-		state->hashes[i] = HashFetchKey(&state->fetcher, &state->keys[first + i]);
-	PrefetchFetch(&state->fetcher, n, state->hashes, state->hints);
+	{
+		keys[i] = &state->keys[first + i];
+		state->hashes[i] = HashFetchKey(&state->fetcher, keys[i]);
+	}
+	PrefetchFetch(&state->fetcher, n, keys, state->hashes, state->hints);
 	state->batch = batch;
 }
 

@@ -97,6 +97,7 @@ static LWLockPadded *partition_locks = NULL;
 
 static void ComputeLayout(StoreLayout *layout, Size memory, Size taken,
 						  uint64 *max_items);
+static bool IsInOtherBucket(uint64 hash);
 static LWLock *PartitionLock(uint64 hash);
 static LWLock *LockPartition(uint64 hash);
 static bool ReadMark(StoreItem *item);
@@ -207,14 +208,25 @@ StoreIsAttached(void)
  * Reading
  */
 
-/* Most items are in their first bucket; the second is left for later. */
-void
-StorePrefetchSlots(uint64 hash)
+/* Most items are in their first bucket; of many, the second is left for later. */
+static inline void
+PrefetchFirstBucket(uint64 hash)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 
 	prefetch(BucketAt(partition, FirstBucket(HashBits(hash))));
 	prefetch(partition);
+}
+
+void
+StorePrefetchSlots(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+
+	PrefetchFirstBucket(hash);
+	prefetch(BucketAt(partition, OtherBucket(FirstBucket(bits), TagOf(bits))));
+	prefetch(partition->head);
 }
 
 void
@@ -224,7 +236,19 @@ StorePrefetchFill(uint64 hash)
 
 	prefetch(CounterOf(partition, hash));
 	prefetch(PartitionLock(hash));
-	prefetch(&partition->head);
+	prefetch(partition->head);
+}
+
+/* Where the head is now is where the entry goes, mostly. */
+void
+StorePrefetchRoom(uint64 hash, Size nbytes)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	char	   *head = (char *) EntryAt(partition, RING_MAIN,
+										partition->head[RING_MAIN]);
+
+	for (char *line = head; line < head + nbytes; line += 64)
+		prefetch_for_write(line);
 }
 
 /* The cache lines of an entry's header and of so many bytes of its payload. */
@@ -239,7 +263,7 @@ PrefetchEntry(const StoreEntry *entry, Size nbytes)
 }
 
 /*
- * In three loops as tight as can be: what takes time is to look up page
+ * In loops as tight as can be: what takes time is to look up page
  * tables, and the processor does that for as many addresses at once as come
  * within some hundred instructions.
  */
@@ -248,10 +272,12 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 {
 	const StoreEntry *entries[STORE_PREFETCH_MAX];
 	int			nentries = 0;
+	int			others[STORE_PREFETCH_MAX];
+	int			nothers = 0;
 
 	Assert(nhashes <= STORE_PREFETCH_MAX);
 	for (int i = 0; i < nhashes; i++)
-		StorePrefetchSlots(hashes[i]);
+		PrefetchFirstBucket(hashes[i]);
 	for (int i = 0; i < nhashes; i++)
 	{
 		StorePartition *partition = PartitionAt(PartitionNumber(hashes[i]));
@@ -265,6 +291,7 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 		{
 			prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
 			hints[i] = NULL;
+			others[nothers++] = i;
 			continue;
 		}
 		hints[i] = &bucket->slots[pg_rightmost_one_pos32(matches)];
@@ -274,6 +301,25 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 	}
 	for (int i = 0; i < nentries; i++)
 		PrefetchEntry(entries[i], nbytes);
+	for (int i = 0; i < nothers; i++)
+	{
+		if (!IsInOtherBucket(hashes[others[i]]))
+			hints[others[i]] = STORE_MISSING;
+	}
+}
+
+/*
+ * What is asked now and not found need not be looked for again, when its cache
+ * lines have been pushed out by what the caller does meanwhile.
+ */
+static bool
+IsInOtherBucket(uint64 hash)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+	uint32		other = OtherBucket(FirstBucket(bits), TagOf(bits));
+
+	return MatchTag(BucketAt(partition, other), TagOf(bits)) != 0;
 }
 
 /* Describe the item that a slot points to, if it is the one looked for. */
@@ -337,6 +383,8 @@ StoreFind(uint64 hash, uint64 epoch, StoreKind kind, Size nbytes,
 	uint32		tag = TagOf(bits);
 	uint32		number = FirstBucket(bits);
 
+	if (hint == STORE_MISSING)
+		return false;
 	if (hint != NULL && ReadSlot(partition, hint, bits, kind, epoch, 0, item))
 		return true;
 

@@ -32,6 +32,15 @@
 #include "settings.h"
 #include "store/owner.h"
 
+/* Have the processor fetch a cache line, which need not be there. */
+#if defined(__GNUC__) || defined(__clang__)
+#define prefetch(address)	__builtin_prefetch(address)
+#define prefetch_for_write(address) __builtin_prefetch((address), 1)
+#else
+#define prefetch(address)	((void) 0)
+#define prefetch_for_write(address) ((void) 0)
+#endif
+
 /* Payload sizes are multiples of this; payloads are aligned to it. */
 #define STORE_ALIGN			8
 
@@ -122,10 +131,17 @@ extern bool StoreIsAttached(void);
 
 typedef pg_atomic_uint64 *StoreHint;	/* NULL: it may be anywhere */
 
+/* A hint that says that the hash was not there, which StoreFind() then believes. */
+#define STORE_MISSING		((StoreHint) 1)
+
 extern void StorePrefetchSlots(uint64 hash);
 
-/* The same for what a fill of the hash will read, which StoreFind() has not. */
+/*
+ * The same for a fill of the hash: what it reads that StoreFind() has not read;
+ * and some time later, where it will write so many bytes.
+ */
 extern void StorePrefetchFill(uint64 hash);
+extern void StorePrefetchRoom(uint64 hash, Size nbytes);
 
 extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);

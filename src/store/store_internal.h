@@ -310,12 +310,6 @@ EntryIsOf(const StoreEntry *entry, uint64 owner)
 	return OwnerKey(EpochOwner(EntryEpoch(entry))) == owner;
 }
 
-#if defined(__GNUC__) || defined(__clang__)
-#define prefetch(address)	__builtin_prefetch(address)
-#else
-#define prefetch(address)	((void) 0)
-#endif
-
 /* store_index.c; all for the holder of the partition's lock */
 extern StoreSlot *IndexFind(StorePartition *partition, uint64 owner,
 							uint64 bits, StoreEntry **entry);

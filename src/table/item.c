@@ -78,7 +78,10 @@ FindImage(const ItemShape *shape, HeapTuple tuple, TupleTableSlot *slot,
 	if (rawsize > limit)
 		return false;
 	source->flat = FormFlatTuple(shape, values, isnull);
-	return SetSource(shape, source->flat, &tuple->t_self, limit, source);
+	if (SetSource(shape, source->flat, &tuple->t_self, limit, source))
+		return true;
+	heap_freetuple(source->flat);
+	return false;
 }
 
 /*
