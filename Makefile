@@ -39,6 +39,7 @@ OBJS = \
 	src/select/join_exec.o \
 	src/select/join_plan.o \
 	src/select/scan_exec.o \
+	src/select/scan_path.o \
 	src/select/scan_plan.o \
 	src/preload/hotset.o \
 	src/preload/preload.o \

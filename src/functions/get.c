@@ -29,6 +29,9 @@
 PG_FUNCTION_INFO_V1(itemcache_get);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
 
+static int	ConvertKeys(CallSite *site, ItemRelation *relation,
+						ArrayIterator iterator,
+						Datum (*values)[INDEX_MAX_KEYS], Datum **keys);
 static Snapshot CallersSnapshot(void);
 static Size EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
 					  HeapTupleHeader *items, List **more);
@@ -124,31 +127,18 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	batchcontext = AllocSetContextCreate(CurrentMemoryContext,
 										 "itemcache get_many batch",
 										 ALLOCSET_DEFAULT_SIZES);
-	for (bool more_keys = true; more_keys;)
+	for (;;)
 	{
 		Datum		values[LOOKUP_BATCH][INDEX_MAX_KEYS];
 		Datum	   *keys[LOOKUP_BATCH];
 		HeapTupleHeader items[LOOKUP_BATCH];
 		List	   *more[LOOKUP_BATCH];
-		int			nkeys = 0;
+		int			nkeys;
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(batchcontext);
 		MemoryContextSwitchTo(batchcontext);
-		while (nkeys < LOOKUP_BATCH)
-		{
-			Datum		value;
-			bool		isnull;
-
-			more_keys = array_iterate(iterator, &value, &isnull);
-			if (!more_keys)
-				break;
-			keys[nkeys] = NULL;
-			if (!isnull && ConvertKey(site->converter, relation, value,
-									  values[nkeys]))
-				keys[nkeys] = values[nkeys];
-			nkeys++;
-		}
+		nkeys = ConvertKeys(site, relation, iterator, values, keys);
 		if (nkeys > 0)
 		{
 			/* converting keys may have run anything: look afresh */
@@ -158,12 +148,39 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 			size += EmitItems(store, tupdesc, nkeys, items, more);
 		}
 		MemoryContextSwitchTo(oldcontext);
+		if (nkeys < LOOKUP_BATCH)
+			break;
 	}
 	array_free_iterator(iterator);
 	MemoryContextDelete(batchcontext);
 	/* chunks and blocks are of powers of two */
 	KeepMemory(Min(4 * size, (Size) work_mem * 1024));
 	PG_RETURN_NULL();
+}
+
+/*
+ * The next keys of an array, fewer than LOOKUP_BATCH at its end.  keys[i] is
+ * NULL where no row can have it.
+ */
+static int
+ConvertKeys(CallSite *site, ItemRelation *relation, ArrayIterator iterator,
+			Datum (*values)[INDEX_MAX_KEYS], Datum **keys)
+{
+	int			nkeys;
+
+	for (nkeys = 0; nkeys < LOOKUP_BATCH; nkeys++)
+	{
+		Datum		value;
+		bool		isnull;
+
+		if (!array_iterate(iterator, &value, &isnull))
+			break;
+		keys[nkeys] = NULL;
+		if (!isnull && ConvertKey(site->converter, relation, value,
+								  values[nkeys]))
+			keys[nkeys] = values[nkeys];
+	}
+	return nkeys;
 }
 
 static Snapshot

@@ -75,6 +75,9 @@ static Path *MakeBatchedPath(PlannerInfo *root, CustomPath *inner,
 static Plan *PlanJoinPath(PlannerInfo *root, RelOptInfo *rel,
 						  CustomPath *best_path, List *tlist,
 						  List *clauses, List *custom_plans);
+static List *JoinKeys(Plan *outer, List *values, List **types,
+					  List **constants);
+static List *JoinColumns(Plan *outer, List *tlist, Index relid, int *natts);
 static List *OrderClauses(PlannerInfo *root, List *clauses);
 static List *ScanTargetList(RelOptInfo *joinrel, List *exprs);
 static Node *UseVarsOf(Node *node, List *tlist);
@@ -413,31 +416,17 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	List	   *join_clauses = list_nth(best_path->custom_private, PATH_JOIN_CLAUSES);
 	JoinType	jointype = linitial_int(numbers);
 	Index		relid = lsecond_int(numbers);
-	List	   *constants = NIL;
-	List	   *keys = NIL;
-	List	   *types = NIL;
+	List	   *constants;
+	List	   *keys;
+	List	   *types;
 	List	   *comparisons = ScanKeyComparisons(indexclauses);
 	List	   *qual;
 	List	   *joinqual;
 	List	   *otherqual = NIL;
-	List	   *columns = NIL;
-	int			natts = 0;
-	ListCell   *lc;
+	List	   *columns;
+	int			natts;
 
-	foreach(lc, ScanKeyValues(indexclauses))
-	{
-		Node	   *value = lfirst(lc);
-
-		types = lappend_oid(types, exprType(value));
-		if (IsA(ScanPlainValue(value), Var))
-			keys = lappend_int(keys, OuterColumn(outer, (Var *) ScanPlainValue(value)));
-		else
-		{
-			keys = lappend_int(keys, 0);
-			constants = lappend(constants, value);
-		}
-	}
-
+	keys = JoinKeys(outer, ScanKeyValues(indexclauses), &types, &constants);
 	qual = ScanQual(indexclauses, OrderClauses(root, inner_clauses));
 	join_clauses = OrderClauses(root, join_clauses);
 	if (IS_OUTER_JOIN(jointype))
@@ -457,18 +446,7 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 	comparisons = (List *) UseVarsOf((Node *) comparisons, plan->custom_scan_tlist);
 	expressions = (List *) UseVarsOf((Node *) expressions, plan->custom_scan_tlist);
 	implying = (List *) UseVarsOf((Node *) implying, plan->custom_scan_tlist);
-	foreach(lc, plan->custom_scan_tlist)
-	{
-		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
-
-		if (var->varno == relid)
-		{
-			columns = lappend_int(columns, -var->varattno);
-			natts = Max(natts, var->varattno);
-		}
-		else
-			columns = lappend_int(columns, OuterColumn(outer, var));
-	}
+	columns = JoinColumns(outer, plan->custom_scan_tlist, relid, &natts);
 
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = otherqual;
@@ -485,6 +463,60 @@ PlanJoinPath(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path,
 				   columns, keys, types);
 	plan->methods = &ItemJoinMethods;
 	return &plan->scan.plan;
+}
+
+/*
+ * Where the key's values come from: columns of the outer plan, or 0 for the next
+ * of *constants; and their types.
+ */
+static List *
+JoinKeys(Plan *outer, List *values, List **types, List **constants)
+{
+	List	   *keys = NIL;
+	ListCell   *lc;
+
+	*types = NIL;
+	*constants = NIL;
+	foreach(lc, values)
+	{
+		Node	   *value = lfirst(lc);
+
+		*types = lappend_oid(*types, exprType(value));
+		if (IsA(ScanPlainValue(value), Var))
+			keys = lappend_int(keys, OuterColumn(outer, (Var *) ScanPlainValue(value)));
+		else
+		{
+			keys = lappend_int(keys, 0);
+			*constants = lappend(*constants, value);
+		}
+	}
+	return keys;
+}
+
+/*
+ * Where the columns of the node's rows come from: those of the items, as negative
+ * numbers, of which *natts is the last; and columns of the outer plan.
+ */
+static List *
+JoinColumns(Plan *outer, List *tlist, Index relid, int *natts)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	*natts = 0;
+	foreach(lc, tlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (var->varno == relid)
+		{
+			columns = lappend_int(columns, -var->varattno);
+			*natts = Max(*natts, var->varattno);
+		}
+		else
+			columns = lappend_int(columns, OuterColumn(outer, var));
+	}
+	return columns;
 }
 
 /*

@@ -73,6 +73,14 @@ extern Oid	ScanPathIndex(const CustomPath *path);
 extern List *ScanPathExpressions(const CustomPath *path);
 extern List *ScanPathImplying(const CustomPath *path);
 
+/* Is the order of the index scan that the path stands for the keys' reverse? */
+extern bool ScanPathIsDescending(const CustomPath *path);
+
+/* scan_plan.c: the plan of such a path (CustomPathMethods). */
+extern Plan *PlanScanPath(PlannerInfo *root, RelOptInfo *rel,
+						  CustomPath *best_path, List *tlist, List *clauses,
+						  List *custom_plans);
+
 /* What one of "lookups" scans by such a path costs if they are made in batches. */
 extern Cost ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path,
 								double lookups);
@@ -85,6 +93,9 @@ extern Cost ScanPathBatchedCost(PlannerInfo *root, const CustomPath *path,
 extern List *ScanKeyValues(List *indexclauses);
 extern List *ScanKeyComparisons(List *indexclauses);
 extern List *ScanQual(List *indexclauses, List *clauses);
+
+/* What a key's comparison has on its left: the column, or an expression. */
+extern Node *ScanComparedColumn(const Expr *comparison);
 
 /* An expression without what only calls it another, binary-coercible type. */
 extern Node *ScanPlainValue(Node *value);
