@@ -9,6 +9,7 @@ OBJS = \
 	src/store/store.o \
 	src/store/store_evict.o \
 	src/store/store_index.o \
+	src/store/store_read.o \
 	src/store/store_walk.o \
 	src/store/trylock.o \
 	src/replay/replay.o \
