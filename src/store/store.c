@@ -158,12 +158,6 @@ StoreShmemInit(Size memory, Size taken)
 	bool		found;
 	uint64		max_items;
 
-	StaticAssertStmt(sizeof(pg_atomic_uint64) == sizeof(uint64),
-					 "the store needs 64-bit atomic operations");
-	StaticAssertStmt(sizeof(StoreBucket) == 64, "a bucket is a cache line");
-	StaticAssertStmt(sizeof(StorePartition) % PG_CACHE_LINE_SIZE == 0,
-					 "partitions begin on cache lines");
-
 	shared = ShmemInitStruct("itemcache store", StoreShmemSize(memory, taken),
 							 &found);
 	partition_locks = &GetNamedLWLockTranche(ITEMCACHE_NAME)[1];

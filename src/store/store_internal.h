@@ -12,6 +12,38 @@
  *		ghosts				fingerprints of what the small ring evicted
  *		rings				small and main
  *
+ * From a hash to an entry:
+ *
+ *		hash	| bits 40                | counter 16 | partition 8 |
+ *				    |    |
+ *				    |    +-- tag 16, the low ones of the bits
+ *				    v
+ *		bucket	| slot | slot | slot | slot | slot | slot | slot | slot |  64 bytes
+ *				    |                           (and another bucket, by the tag)
+ *				    v
+ *		slot	| tag 16 | frequency 2 | committed 1 | ring 1 | position 44 |
+ *				                                                     |
+ *				             +---------------------------------------+
+ *				             v
+ *		ring	....| entry | entry | garbage | entry | .... free .... |
+ *				    ^                                 ^
+ *				    tail: what is before it is free   head: the next goes here
+ *
+ *		entry	| hash 40 | size 24 |
+ *				| marked 1 | kind 2 | epoch 61 |
+ *				| xid 64 |				(an alias: the row's hash; an absence: none)
+ *				| payload ... |
+ *				| mark 128 |			(if marked)
+ *
+ * Head and tail go around the ring, the tail after the head.  A position is
+ * never used twice (see EntryAt), so a slot whose position is before the tail
+ * points to nothing any more.
+ *
+ * Who writes: a slot that is empty, the holder of the partition's lock; one
+ * that is not, the same, by compare-and-swap, since readers do likewise with
+ * the bits in SLOT_READER_BITS.  An entry is written once, before a slot points
+ * to it.  Everybody reads slots, entries and tails without a lock.
+ *
  * The rules are at the top of store.c.
  *
  *-------------------------------------------------------------------------
@@ -54,6 +86,14 @@
 /* The bits that readers may change. */
 #define SLOT_READER_BITS	(SLOT_FREQ_MASK | SLOT_COMMITTED)
 
+StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(uint64),
+				 "the store needs 64-bit atomic operations");
+StaticAssertDecl(SLOT_TAG_SHIFT + 16 == 64 &&
+				 SLOT_FREQ_MASK < (UINT64CONST(1) << SLOT_TAG_SHIFT) &&
+				 SLOT_COMMITTED < SLOT_FREQ_ONE &&
+				 SLOT_COMMITTED == UINT64CONST(2) << SLOT_RING_SHIFT,
+				 "a slot's fields fill its word and do not overlap");
+
 #define SlotTag(word)		((uint32) ((word) >> SLOT_TAG_SHIFT))
 #define SlotFreq(word)		((int) (((word) >> SLOT_FREQ_SHIFT) & SLOT_FREQ_MAX))
 #define SlotRing(word)		((int) (((word) >> SLOT_RING_SHIFT) & 1))
@@ -69,6 +109,8 @@ typedef struct StoreBucket
 {
 	StoreSlot	slots[BUCKET_SLOTS];
 } StoreBucket;
+
+StaticAssertDecl(sizeof(StoreBucket) == 64, "a bucket is a cache line");
 
 /* A set of the ghost table, newest first; 0 where there is none yet. */
 #define GHOST_WAYS			32
@@ -106,6 +148,14 @@ typedef struct StoreEntry
 #define ENTRY_KIND_SHIFT	61
 #define ENTRY_KIND_MASK		3
 #define ENTRY_EPOCH_MASK	((UINT64CONST(1) << ENTRY_KIND_SHIFT) - 1)
+
+StaticAssertDecl(ENTRY_SIZE_BITS + ENTRY_HASH_BITS == 64 &&
+				 ENTRY_KIND_SHIFT + 2 == 63 && STORE_KINDS <= ENTRY_KIND_MASK + 1,
+				 "an entry's fields fill its words");
+StaticAssertDecl(sizeof(StoreEntry) == 24, "a row's entry has 24 bytes of header");
+StaticAssertDecl(sizeof(StoreMark) == 16, "a mark has 128 bits");
+StaticAssertDecl(STORE_MAX_SIZE / STORE_UNIT < (UINT64CONST(1) << ENTRY_SIZE_BITS),
+				 "the largest item's size fits");
 
 #define EntryUnits(entry) \
 	((entry)->hash_size & ((UINT64CONST(1) << ENTRY_SIZE_BITS) - 1))
@@ -151,6 +201,11 @@ typedef struct StorePartition
 	int			sweep_ring;		/* RINGS: no sweep is under way */
 	char		pad2[2 * PG_CACHE_LINE_SIZE - (3 * RINGS + 5) * sizeof(uint64)];
 } StorePartition;
+
+StaticAssertDecl(sizeof(StorePartition) == 3 * PG_CACHE_LINE_SIZE,
+				 "partitions begin on cache lines, with the tails on one of their own");
+StaticAssertDecl(offsetof(StorePartition, head) == PG_CACHE_LINE_SIZE,
+				 "what only writers use is not on the tails' line");
 
 /* Written once, by the postmaster; every process has a copy. */
 typedef struct StoreLayout
