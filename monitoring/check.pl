@@ -9,8 +9,9 @@
 #	are there.
 # check.pl URL jobs JOB...
 #	These jobs are scraped, and have the same metrics with the same labels.
-# check.pl URL firing ALERT SECONDS JOB...
-#	The alert fires for all these jobs, in that time.
+# check.pl URL firing ALERT SUMMARY SECONDS JOB...
+#	The alert fires for all these jobs, with a summary that matches the pattern,
+#	in that time.
 # check.pl URL quiet SECONDS
 #	No alert fires, in that time.
 #
@@ -157,7 +158,7 @@ sub check_rules
 	bad('no rules') if !@rules;
 	foreach my $rule (@rules)
 	{
-		my %metrics = map { $_ => 1 } $rule->{query} =~ /\b(up(?=\{)|itemcache_\w+)/g;
+		my %metrics = map { $_ => 1 } $rule->{query} =~ /\b(up(?=\{)|itemcache_\w*[a-z](?=[\s{\[)]|$)|sql_exporter_\w+)/g;
 
 		bad("$rule->{name}: $rule->{health} " . ($rule->{lastError} // '')) if $rule->{health} ne 'ok';
 		bad("$rule->{name}: names no metric") if !%metrics;
@@ -206,10 +207,10 @@ sub check_jobs
 	printf("    %d metrics, from each of %s\n", scalar(keys(%expected)), join(' and ', $first, @others));
 }
 
-# Jobs for which the alert fires (any alert, if undef), and one of its summaries.
+# Jobs for which the alert (or any) fires with such a summary, and one of these.
 sub firing
 {
-	my ($name) = @_;
+	my ($name, $pattern) = @_;
 	my ($data, $why) = api('alerts');
 	my (%jobs, $summary);
 
@@ -218,6 +219,7 @@ sub firing
 	{
 		next if $alert->{state} ne 'firing';
 		next if defined($name) && $alert->{labels}{alertname} ne $name;
+		next if defined($pattern) && $alert->{annotations}{summary} !~ /$pattern/;
 		$jobs{ $alert->{labels}{job} } = 1;
 		$summary = "$alert->{labels}{alertname}: $alert->{annotations}{summary}";
 	}
@@ -226,14 +228,14 @@ sub firing
 
 sub wait_firing
 {
-	my ($name, $seconds, @jobs) = @_;
+	my ($name, $pattern, $seconds, @jobs) = @_;
 	my $start = time();
 	my ($jobs, $summary);
 
 	do
 	{
 		sleep(0.5);
-		($jobs, $summary) = firing($name);
+		($jobs, $summary) = firing($name, $pattern);
 		if (!grep { !$jobs->{$_} } @jobs)
 		{
 			printf("    fires after %.0f s: %s\n", time() - $start, $summary);
