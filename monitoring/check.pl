@@ -12,8 +12,8 @@
 # check.pl URL firing ALERT SUMMARY SECONDS JOB...
 #	The alert fires for all these jobs, with a summary that matches the pattern,
 #	in that time.
-# check.pl URL quiet SECONDS
-#	No alert fires, in that time.
+# check.pl URL quiet SECONDS [ALERT]
+#	No alert fires, or not this one; now, or at some moment in that time.
 #
 # URL is that of a Prometheus.  Prints what it did; exit status 0 if all is well.
 # For dev/monitoring.
@@ -247,17 +247,17 @@ sub wait_firing
 
 sub wait_quiet
 {
-	my ($seconds) = @_;
+	my ($seconds, $name) = @_;
 	my $start = time();
 	my ($jobs, $summary);
 
 	do
 	{
 		sleep(0.5);
-		($jobs, $summary) = firing();
+		($jobs, $summary) = firing($name);
 		if (!%$jobs)
 		{
-			printf("    no alert fires (after %.0f s)\n", time() - $start);
+			printf("    %s fires (after %.0f s)\n", defined($name) ? "no $name" : 'no alert', time() - $start);
 			return;
 		}
 	} while (time() - $start < $seconds);
