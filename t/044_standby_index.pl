@@ -1,4 +1,4 @@
-# Protects: on a standby, an open cursor by a unique index holds up the replay of its being dropped, as an index scan does.
+# Protects: on a standby, an open cursor by a unique index, kept plan or not, goes on when the index is dropped concurrently, and holds its replay up.
 
 use strict;
 use warnings;
