@@ -97,7 +97,7 @@ BEGIN;
 SELECT itemcache.put(ROW(1, 'never', 1)::items), itemcache.delete(NULL::items, 2), itemcache.put(ROW(50, 'never', 1)::items);
 ROLLBACK;
 SELECT itemcache.get(NULL::items, 1), itemcache.get(NULL::items, 50) IS NULL AS none;
-SELECT * FROM helper.check('items', 0, 51);
+SELECT differing, present, hits >= 12 AS hits FROM helper.check('items', 0, 51);
 
 --
 -- An identical row: no new version, no trigger but the statement's
