@@ -1,9 +1,24 @@
 # Protects: rule 0 under load: on a standby and on one behind it a cached read returns what the table returns, whatever is replayed, through a promotion and after it.
 #
-# Writers and DDL run on the primary for half of ITEMCACHE_PROOF_SECONDS (60),
+# Writers and DDL run on the primary for half of ITEMCACHE_PROOF_SECONDS (30),
 # and on the promoted standby for the other, against readers on both standbys
-# that compare, inside one statement, get() and get_many() with the row the
-# table gives.  What is replayed is compared with the primary's pages as well.
+# that compare, inside one statement, what get(), get_many(), plain SELECT and
+# the lookup join give with what the table gives.  What is replayed is compared
+# with the primary's pages as well (wal_consistency_checking).
+#
+# One thing is kept out of the load, as there PostgreSQL itself, without the
+# library, replays another page than the primary has: locking a row that is
+# frozen and had been updated once more by its own transaction, which rolled
+# that back.  Such a version has HEAP_COMBOCID; heap_lock_tuple() leaves it, the
+# record's redo clears it (heap_xlog_lock), and heap_mask() ignores it only
+# before the version is frozen.  On a server with no library at all:
+#
+#		BEGIN; INSERT INTO t VALUES (1, 1); SAVEPOINT s; UPDATE t SET a = 2;
+#		ROLLBACK TO s; COMMIT; VACUUM (FREEZE) t; SELECT id FROM t FOR KEY SHARE;
+#
+# ends a standby by "inconsistent page found", for Heap/LOCK.  So rows of p,
+# which is frozen, are not updated twice like that, and q, of which they are, is
+# never frozen.
 
 use strict;
 use warnings;
@@ -16,12 +31,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# On a busy machine the standby behind can lose WAL that is removed too soon, and
-# wal_consistency_checking has found pages to differ there after the promotion,
-# for reasons not understood yet: so not for every day.
-plan skip_all => 'set ITEMCACHE_STANDBY_PROOF=1' unless $ENV{ITEMCACHE_STANDBY_PROOF};
-
-my ($seconds, $seed) = proof_parameters(60);
+my ($seconds, $seed) = proof_parameters(30);
 my $keys = 3000;
 
 my $primary = new_server('primary', allows_streaming => 1, memory => '8MB', conf => <<'CONF');
@@ -42,10 +52,21 @@ $primary->safe_psql(
 	@{[partitioned_table($keys)]}
 	SELECT itemcache.attach('p'), itemcache.attach('q');
 	@{[proof_functions(6)]}
+	@{[twice_function()]}
 });
-my $standby = new_standby($primary, 'standby');
+$primary->safe_psql('postgres', "ALTER TABLE $_ SET (autovacuum_enabled = off)") foreach ('q_0', 'q_1_0', 'q_1_1');
+
+# slots: a checked page is in the log as a whole, so the log is long
+sub reserve_log
+{
+	my ($node, $for) = @_;
+
+	$node->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('$for', true)");
+	return "primary_slot_name = '$for'\n";
+}
+my $standby = new_standby($primary, 'standby', conf => reserve_log($primary, 'standby'));
 $standby->start;
-my $behind = new_standby($primary, 'behind');
+my $behind = new_standby($primary, 'behind', conf => reserve_log($standby, 'behind'));
 $behind->enable_streaming($standby);
 $behind->start;
 replayed($primary, $standby, $behind);
@@ -67,10 +88,21 @@ SELECT differs('get_many $_', k::text, item::text, stored::text)
 FROM g LEFT JOIN $_ stored ON stored.id = k
 WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
 } } ('p', 'q');
+my $keys_of = q{ARRAY(SELECT skewed(3300)::bigint FROM generate_series(1, 20))};
+my $twice = join '', map { my $t = $_; map { "SELECT twice(\$q\$$_\$q\$, $keys_of);\n" } (
+	"SELECT * FROM $t WHERE id = \$1[1]",
+	"SELECT * FROM $t WHERE id = ANY (\$1)",
+	"SELECT k, t.* FROM unnest(\$1) k LEFT JOIN $t t ON t.id = k") } ('p', 'q');
+# a session goes from script to script, and keeps what the one before has set
+my $plans = join '', map { "SET enable_$_ = off;\n" } qw(seqscan bitmapscan hashjoin mergejoin memoize);
+my $by_get = "SET itemcache.transparent = off;\n";
+my $rr = "BEGIN ISOLATION LEVEL REPEATABLE READ;\n";
 my %readers = (
-	reader_rc => [ 20, "$one$many" ],
-	reader_rr => [ 10, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$one\\sleep 5 ms\n$many$one\\sleep 30 ms\n$one$many\nCOMMIT;\n" ],
-	reader_long => [ 1, "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\n\\sleep 300 ms\n$one$many\\sleep 500 ms\n$one$many\nCOMMIT;\n" ],
+	reader_rc => [ 20, "$by_get$one$many" ],
+	reader_rr => [ 10, "$by_get$rr$one\\sleep 5 ms\n$many$one\\sleep 30 ms\n$one$many\nCOMMIT;\n" ],
+	reader_long => [ 1, "$by_get${rr}SELECT 1;\n\\sleep 300 ms\n$one$many\\sleep 500 ms\n$one$many\nCOMMIT;\n" ],
+	reader_select_rc => [ 20, "$plans$twice" ],
+	reader_select_rr => [ 10, "$plans$rr$twice\\sleep 30 ms\n${twice}COMMIT;\n" ],
 );
 my %writers = (
 	update => [ 20, q{
@@ -101,8 +133,9 @@ INSERT INTO p (id, a, b) VALUES (:k, 1, 'back') ON CONFLICT DO NOTHING;
 \set j random_zipfian(1, 3000, 1.2)
 BEGIN;
 UPDATE p SET a = a + 1 WHERE id = :k;
+UPDATE q SET a = a + 1 WHERE id = :k;
 SAVEPOINT one;
-UPDATE p SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
+UPDATE p SET a = a + 1000, b = 'never' WHERE id = :j AND id <> :k;
 UPDATE q SET a = a + 1000, b = 'never' WHERE id IN (:k, :j);
 ROLLBACK TO one;
 UPDATE q SET a = a + 1 WHERE id = :j;
@@ -173,7 +206,7 @@ my @ddl = (
 	[ 2, 'VACUUM FULL p' ],
 	[ 2, 'CLUSTER p USING p_pkey' ],
 	[ 4, 'VACUUM p' ],
-	[ 3, 'VACUUM FREEZE p, q' ],
+	[ 3, 'VACUUM FREEZE p' ],
 	[ 1, 'REINDEX TABLE p' ],
 	[ 2, 'TRUNCATE p' ],
 	[ 2, 'TRUNCATE q_0' ],
@@ -254,10 +287,9 @@ foreach my $proof (@readers)
 
 	finish_proof($proof);
 	is_proven($proof, "$name: no cached read differs from the table");
-	my ($hits, $lookups, $outdated) = split /\|/, $proof->{node}->safe_psql('postgres',
-		'SELECT hits, hits + misses + bypasses, fills FROM itemcache.stats');
+	my ($hits, $lookups) = split /\|/, $proof->{node}->safe_psql('postgres',
+		'SELECT hits, hits + misses + bypasses FROM itemcache.stats');
 	note "$name: $lookups comparisons, $hits hits";
-	diag "$name: $lookups comparisons, $hits hits";
 	cmp_ok($hits, '>', $lookups / 2, "$name: most comparisons were cache hits");
 }
 replayed($standby, $behind);
