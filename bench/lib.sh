@@ -106,10 +106,12 @@ give_back_huge_pages()
 
 describe_machine()
 {
-	local model
+	local model commit
 
 	model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+	commit=$(git -C "$SOURCE" rev-parse --short HEAD 2>/dev/null)
 	say "== $(run "$BINDIR/postgres" --version | sed 's/^postgres (PostgreSQL)/PostgreSQL/')"
+	say "== itemcache $(sed -n "s/^default_version = '\(.*\)'/\1/p" "$SOURCE/itemcache.control")${commit:+, commit $commit}, $(date -u +%Y-%m-%d)"
 	say "== ${model:-$(uname -m)}, $(nproc) processors," \
 		"$(awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GB memory," \
 		"$(uname -s) $(uname -r), $(gcc --version | head -n 1)"
