@@ -246,3 +246,31 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION itemcache.reset_stats(regclass) IS
 'let the counters of a table in itemcache.tables begin at zero; of a partitioned one, those of its leaves';
 REVOKE ALL ON FUNCTION itemcache.reset_stats(regclass) FROM PUBLIC;
+
+--
+-- Emptying: all tables only if it is said so, as to_regclass() of a table that
+-- is not there is null
+--
+
+DROP FUNCTION itemcache.clear(regclass);
+CREATE FUNCTION itemcache.clear(relation regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_clear_relation'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION itemcache.clear(regclass) IS
+'drop the cached items of a table, at once; for its owner.  Safe at any time: lookups are slower until they are cached again';
+
+CREATE FUNCTION itemcache.clear()
+RETURNS void
+AS 'MODULE_PATHNAME', 'itemcache_clear_all'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION itemcache.clear() IS
+'drop the cached items of all tables of this database, at once; for the database''s owner.  Safe at any time: lookups are slower until they are cached again';
+
+--
+-- What comments left open
+--
+
+COMMENT ON COLUMN itemcache.tables.bypasses IS 'lookups that had to read the table: in transactions that have written to it, under SERIALIZABLE, by get() and get_many() under row-level security, while it was not served, with itemcache.enabled (or, of kept plans, transparent) off, in parallel workers of a transaction that has written';
+COMMENT ON COLUMN itemcache.stats.memory_used IS 'bytes of it that hold cached items; if it stays low, and items are below capacity, less memory would do';
+COMMENT ON COLUMN itemcache.tables.served IS 'whether lookups are answered from the cache; of a partitioned table: in at least one of its partitions (state says in how many); NULL if locked';

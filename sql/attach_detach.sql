@@ -60,6 +60,7 @@ SELECT itemcache.attach(to_regclass('typo'));
 SELECT itemcache.attach('parent', NULL);
 SELECT itemcache.detach(NULL);
 SELECT itemcache.preload(NULL);
+SELECT itemcache.clear(NULL);
 
 --
 -- Not by another than the owner

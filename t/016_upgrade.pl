@@ -52,6 +52,7 @@ sub goes_on
 	is($node->safe_psql('old', q{SET itemcache.transparent = on; SELECT name FROM items WHERE id = 7}), 'item 7', "$what: plain SELECT");
 	is($node->safe_psql('old', q{SELECT itemcache.delete(NULL::items, 1); INSERT INTO items VALUES (1, 'item 1'); SELECT itemcache.clear('items'); SELECT itemcache.preload('items')}),
 		"t\n\n100", "$what: delete, clear, preload");
+	is($node->safe_psql('old', q{SELECT itemcache.clear(); SELECT itemcache.preload('items')}), "\n100", "$what: clear all");
 }
 
 goes_on('1.0');

@@ -36,6 +36,8 @@
 PG_FUNCTION_INFO_V1(itemcache_attach);
 PG_FUNCTION_INFO_V1(itemcache_detach);
 PG_FUNCTION_INFO_V1(itemcache_clear);
+PG_FUNCTION_INFO_V1(itemcache_clear_relation);
+PG_FUNCTION_INFO_V1(itemcache_clear_all);
 
 static void RefuseInRecovery(Oid relid, const char *action);
 static Relation OpenForDDL(Oid relid, LOCKMODE lockmode);
@@ -52,6 +54,7 @@ static void EnableOurTrigger(Oid relid, const char *name);
 static void DropOurTrigger(Oid relid, const char *name);
 static void ExecuteDDL(const char *sql);
 static void ClearRelation(Oid relid);
+static void ClearDatabase(void);
 static void WarnOfTooManyTables(void);
 
 Datum
@@ -156,24 +159,46 @@ itemcache_detach(PG_FUNCTION_ARGS)
 }
 
 /*
- * Takes effect at once, and not only at commit: moving an epoch is always
- * right.
+ * clear(relation) and clear().  They take effect at once, and not only at
+ * commit: moving an epoch is always right.  NULL is no way to say "all", as
+ * to_regclass() gives it for a table that is not there.
  */
+Datum
+itemcache_clear_relation(PG_FUNCTION_ARGS)
+{
+	RequirePreloaded();
+	ClearRelation(RequireRelation(fcinfo));
+	PG_RETURN_VOID();
+}
+
+Datum
+itemcache_clear_all(PG_FUNCTION_ARGS)
+{
+	RequirePreloaded();
+	ClearDatabase();
+	PG_RETURN_VOID();
+}
+
+/* Both in one, where the extension is still of version 1.0. */
 Datum
 itemcache_clear(PG_FUNCTION_ARGS)
 {
 	RequirePreloaded();
 	if (PG_ARGISNULL(0))
-	{
-		if (!DatabaseOwnedBy(MyDatabaseId, GetUserId()))
-			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE,
-						   get_database_name(MyDatabaseId));
-		OwnerMoveEpochs(RelationOwnerKey(MyDatabaseId, 0),
-						RelationOwnerKey(PG_UINT32_MAX, 0));
-	}
+		ClearDatabase();
 	else
 		ClearRelation(PG_GETARG_OID(0));
 	PG_RETURN_VOID();
+}
+
+static void
+ClearDatabase(void)
+{
+	if (!DatabaseOwnedBy(MyDatabaseId, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE,
+					   get_database_name(MyDatabaseId));
+	OwnerMoveEpochs(RelationOwnerKey(MyDatabaseId, 0),
+					RelationOwnerKey(PG_UINT32_MAX, 0));
 }
 
 static void
