@@ -46,6 +46,7 @@ OBJS = \
 	src/preload/preload.o \
 	src/preload/preload_table.o \
 	src/preload/preload_worker.o \
+	src/preload/wait_event.o \
 	src/write/write.o \
 	src/write/write_direct.o \
 	src/write/write_exec.o \

@@ -22,6 +22,7 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/snapmgr.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "itemcache needs PostgreSQL 15 or later"
@@ -308,6 +309,25 @@ PrunePage(Relation rel, Buffer buffer)
 #else
 #define NewLockTranche(name) LWLockNewTrancheId()
 #define RegisterLockTranche(tranche, name) LWLockRegisterTranche((tranche), (name))
+#endif
+
+/*
+ * As of 17 what an extension waits for can have a name, in pg_stat_activity and
+ * pg_wait_events.  One of so many as there is room for in shared memory, the
+ * same number for all processes; may take an LWLock.
+ */
+#if PG_VERSION_NUM >= 170000
+#define NamedWaitEvent(name) WaitEventExtensionNew(name)
+#else
+#define NamedWaitEvent(name) ((uint32) PG_WAIT_EXTENSION)
+#endif
+
+/* 18 asks a library for its name and version, too. */
+#if PG_VERSION_NUM >= 180000
+#define MODULE_MAGIC(magic_name, magic_version) \
+	PG_MODULE_MAGIC_EXT(.name = magic_name, .version = magic_version)
+#else
+#define MODULE_MAGIC(magic_name, magic_version) PG_MODULE_MAGIC
 #endif
 
 /*

@@ -38,7 +38,7 @@
 #include "track/trigger.h"
 #include "write/write.h"
 
-PG_MODULE_MAGIC;
+MODULE_MAGIC(ITEMCACHE_NAME, ITEMCACHE_VERSION);
 
 static shmem_request_hook_type PreviousShmemRequestHook = NULL;
 static shmem_startup_hook_type PreviousShmemStartupHook = NULL;

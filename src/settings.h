@@ -13,6 +13,9 @@
 /* The extension's name, which is also its schema's. */
 #define ITEMCACHE_NAME		"itemcache"
 
+/* As in META.json; PostgreSQL 18 and later show it. */
+#define ITEMCACHE_VERSION	"1.1.0"
+
 /* Values of itemcache.preload. */
 typedef enum PreloadMode
 {

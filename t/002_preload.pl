@@ -72,6 +72,17 @@ sub wait_held_up
 	  or die 'loader is not held up';
 }
 
+# What a process of the loader waits for has a name, as of PostgreSQL 17.
+sub wait_waiting
+{
+	my ($process, $event) = @_;
+
+	$event = 'Extension' if $node->pg_version < 17;
+	ok( $node->poll_query_until('one', qq{SELECT count(*) > 0 FROM pg_stat_activity
+			WHERE backend_type = 'itemcache preload $process' AND wait_event_type = 'Extension' AND wait_event = '$event'}),
+		"the $process waits for $event");
+}
+
 #
 # A restart loads all there is, in two databases with the same tables
 #
@@ -87,6 +98,7 @@ is( $node->safe_psql('one', q{SELECT datname, relation, state, workers, blocks_t
 		} ('one', 'two')),
 	'progress of what was loaded');
 is(preloader(), 'done', 'the loader is done');
+wait_waiting('launcher', 'ItemcacheLauncherMain');
 my $log = log_from($node, $offset);
 foreach my $db ('one', 'two')
 {
@@ -115,6 +127,7 @@ foreach my $workers (1, 2, 4)
 	is($node->safe_psql('one', q{SELECT state FROM itemcache.preload_progress WHERE datname = 'one' AND relation = 'public.items'}),
 		'loading', "$workers workers: loading");
 	is(preloader(), 'loading', "$workers workers: the loader is loading");
+	wait_waiting('launcher', 'ItemcacheLauncherWorkers');
 	is($node->safe_psql('one', q{SELECT bool_and(blocks_done <= blocks_total AND started_at <= now() AND finished_at IS NULL AND workers > 0)
 			FROM itemcache.preload_progress WHERE state = 'loading'}),
 		't', "$workers workers: progress makes sense");
@@ -133,6 +146,13 @@ foreach my $workers (1, 2, 4)
 	is_exact($node, 'one', 'parts', 0, 301, "$workers workers: exact after");
 	is_cached($node, 'one', 'items', 1, 6000, 5990, "$workers workers: cached after");
 }
+
+# A table that is locked is tried again, for a while
+$node->safe_psql('one', q{BEGIN; LOCK TABLE empty; PREPARE TRANSACTION 'lock_up'});
+$node->restart;
+wait_waiting('worker', 'ItemcacheWorkerRetry');
+$node->safe_psql('one', q{ROLLBACK PREPARED 'lock_up'});
+wait_loaded();
 
 #
 # Plans that were made before it is done are made again

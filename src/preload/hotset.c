@@ -35,6 +35,7 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "preload/hotset.h"
+#include "preload/wait_event.h"
 #include "storage/fd.h"
 #include "store/owner.h"
 #include "store/store.h"
@@ -146,8 +147,10 @@ SaveHotSet(void)
 	SortPlaces(&collection);
 	FindOwners(&collection);
 	FindRanges(&collection);
+	pgstat_report_wait_start(PreloadWaitEvent(WAIT_HOT_SET_WRITE));
 	if (!WriteHotSet(&collection))
 		(void) unlink(HOTSET_TEMPORARY);
+	pgstat_report_wait_end();
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 }

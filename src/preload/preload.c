@@ -37,6 +37,7 @@
 #include "preload/hotset.h"
 #include "preload/preload.h"
 #include "preload/preload_internal.h"
+#include "preload/wait_event.h"
 #include "replay/replay.h"
 #include "settings.h"
 #include "storage/ipc.h"
@@ -85,7 +86,7 @@ static bool StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle);
 static void NoteUnfinished(Oid dbid);
 static int	WorkersRunning(BackgroundWorkerHandle **handles, int n);
 static bool LauncherMustStop(void);
-static void LauncherWait(long timeout);
+static void LauncherWait(long timeout, PreloadWait wait);
 static void CloseEntries(void);
 
 
@@ -286,7 +287,8 @@ SaveNowAndThen(void)
 		if (ShutdownRequestPending)
 			break;
 		pgstat_report_activity(STATE_IDLE, NULL);
-		LauncherWait(itemcache_save_interval > 0 ? TimeToSave(last) : -1L);
+		LauncherWait(itemcache_save_interval > 0 ? TimeToSave(last) : -1L,
+					 WAIT_LAUNCHER_MAIN);
 		LauncherMustStop();
 	}
 }
@@ -453,7 +455,7 @@ VisitDatabase(Oid dbid)
 						 errhint("Consider increasing the configuration parameter \"max_worker_processes\".")));
 			complained = true;
 		}
-		LauncherWait(started < wanted ? 1000L : 10000L);
+		LauncherWait(started < wanted ? 1000L : 10000L, WAIT_LAUNCHER_WORKERS);
 	}
 
 	for (int i = 0; i < started; i++)
@@ -546,12 +548,12 @@ LauncherMustStop(void)
 }
 
 static void
-LauncherWait(long timeout)
+LauncherWait(long timeout, PreloadWait wait)
 {
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 					 (timeout >= 0 ? WL_TIMEOUT : 0),
-					 timeout, PG_WAIT_EXTENSION);
+					 timeout, PreloadWaitEvent(wait));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }

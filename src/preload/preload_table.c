@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "preload/hotset.h"
 #include "preload/preload_internal.h"
+#include "preload/wait_event.h"
 #include "settings.h"
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
@@ -596,7 +597,7 @@ WorkerWait(void)
 {
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 PRELOAD_LOCK_RETRY, PG_WAIT_EXTENSION);
+					 PRELOAD_LOCK_RETRY, PreloadWaitEvent(WAIT_WORKER_RETRY));
 	ResetLatch(MyLatch);
 	if (ProcSignalBarrierPending)
 		ProcessProcSignalBarrier();	/* DROP DATABASE waits for that */
