@@ -4,7 +4,7 @@
 #	What dev/test and dev/demo have in common: finding a PostgreSQL server
 #	(and, as root on Debian, installing what is missing), a private copy of
 #	its installation with itemcache built and installed into it, and leaving
-#	nothing behind.
+#	nothing behind but the packages it installed.
 #
 # The machine's own installation is only read, and its clusters are not even
 # looked at: everything happens below one temporary directory, $WORK:
