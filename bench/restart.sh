@@ -32,6 +32,21 @@ warm_after()
 	set -- $line
 	[ "$2" = 1 ] || say "  ($(side_name "$side"): given up after $limit s, at $6 % hits)"
 	add "$side" "$(awk -v t="$4" -v start="$start" 'BEGIN { printf "%.0f", 1000 * t - start / 1000000 }')" ms
+	[ -z "$CSV" ] || curve "$side" "$start" >>"$CSV"
+}
+
+# curve SIDE START: the share of hits over the time, for bench/plot; each line a
+# tenth later than the one before
+curve()
+{
+	awk -v side="$1" -v start="$2" '
+		$1 == "sample" {
+			ms = 1000 * $3 - start / 1000000
+			if (ms < 1.1 * last)
+				next
+			last = ms
+			printf "restart,restart_curve,%s.at_%.0f,1,%s,percent\n", side, ms, $4
+		}' "$WORK/client.out"
 }
 
 begin_values

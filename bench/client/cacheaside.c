@@ -365,9 +365,12 @@ wait_until_warm(void)
 	struct timespec t;
 
 	begin_worker(&sampler, opts.threads + 1);
-	while ((share = sample_hits(&sampler)) < 0.9 && now() < give_up)
-		nap(20000000);
-	clock_gettime(CLOCK_REALTIME, &t);
+	do
+	{
+		share = sample_hits(&sampler);
+		clock_gettime(CLOCK_REALTIME, &t);
+		printf("sample at %ld.%09ld %.1f %%\n", (long) t.tv_sec, t.tv_nsec, 100 * share);
+	} while (share < 0.9 && now() < give_up && (nap(20000000), true));
 	printf("warm %d at %ld.%09ld with %.1f %%\n", share >= 0.9, (long) t.tv_sec, t.tv_nsec, 100 * share);
 	end_worker(&sampler);
 }
