@@ -48,7 +48,7 @@ DefineSettings(void)
 {
 	DefineCustomIntVariable("itemcache.memory",
 							"Shared memory of the item cache.",
-							"All that it takes, for items, index and counters; it never uses more.",
+							"All the shared memory that it takes, for items, index and counters; it does not grow.",
 							&itemcache_memory,
 							128 * 1024, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB,
