@@ -16,6 +16,7 @@ OBJS = \
 	src/table/callsite.o \
 	src/table/item.o \
 	src/table/keyarg.o \
+	src/table/keyname.o \
 	src/table/partition.o \
 	src/table/privilege.o \
 	src/table/registration.o \
@@ -27,6 +28,7 @@ OBJS = \
 	src/lookup/alias.o \
 	src/lookup/fetch.o \
 	src/lookup/fill.o \
+	src/lookup/keytest.o \
 	src/lookup/load.o \
 	src/lookup/lookup.o \
 	src/lookup/read.o \

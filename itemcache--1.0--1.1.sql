@@ -102,6 +102,66 @@ COMMENT ON FUNCTION itemcache.tables_get() IS
 'the rows of the view itemcache.tables';
 
 --
+-- Lookups by other unique indexes than the primary key's
+--
+
+CREATE FUNCTION itemcache.get_by(row_type anyelement, columns text, key bigint)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION itemcache.get_by(anyelement, text, bigint) IS
+'the row of a table that has this value in the columns of a unique index, or NULL';
+
+CREATE FUNCTION itemcache.get_by(row_type anyelement, columns text, key text)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION itemcache.get_by(anyelement, text, text) IS
+'the row of a table that has this value, of any type, given as text in the columns of a unique index, or NULL';
+
+CREATE FUNCTION itemcache.get_by(row_type anyelement, columns text, key uuid)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION itemcache.get_by(anyelement, text, uuid) IS
+'the row of a table that has this value in the columns of a unique index, or NULL';
+
+CREATE FUNCTION itemcache.get_by(row_type anyelement, columns text, key record)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION itemcache.get_by(anyelement, text, record) IS
+'the row of a table that has this value of several columns, in the order of the index in the columns of a unique index, or NULL';
+
+CREATE FUNCTION itemcache.get_many_by(row_type anyelement, columns text, keys bigint[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION itemcache.get_many_by(anyelement, text, bigint[]) IS
+'the rows that have these values in the columns of a unique index, one for each, in their order; a row of NULLs where there is none';
+
+CREATE FUNCTION itemcache.get_many_by(row_type anyelement, columns text, keys text[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION itemcache.get_many_by(anyelement, text, text[]) IS
+'the rows that have these values, of any type, given as text in the columns of a unique index, one for each, in their order; a row of NULLs where there is none';
+
+CREATE FUNCTION itemcache.get_many_by(row_type anyelement, columns text, keys uuid[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION itemcache.get_many_by(anyelement, text, uuid[]) IS
+'the rows that have these values in the columns of a unique index, one for each, in their order; a row of NULLs where there is none';
+
+CREATE FUNCTION itemcache.get_many_by(row_type anyelement, columns text, keys record[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'itemcache_get_many_by'
+LANGUAGE C STABLE PARALLEL SAFE COST 1 ROWS 100;
+COMMENT ON FUNCTION itemcache.get_many_by(anyelement, text, record[]) IS
+'the rows that have these values of several columns, in the order of the index in the columns of a unique index, one for each, in their order; a row of NULLs where there is none';
+
+--
 -- Which tables to attach
 --
 

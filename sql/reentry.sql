@@ -177,6 +177,43 @@ FROM unnest(ARRAY[$$SELECT ARRAY[id, n] FROM reentry.tagged WHERE reentry.tag(w)
 				  $$SELECT 1/0$$]) m(meanwhile);
 SELECT id, n FROM tagged WHERE tag(w) = '#w1' AND run_once(w);
 RESET itemcache.transparent;
+-- the same by get_by(): in the middle of the comparison the table is open
+SELECT itemcache.get_by(NULL::tagged, 'tag(w) WHERE run_once(w)', '#w' || g) FROM generate_series(1, 2) g;
+SELECT m.meanwhile, attempt($$SELECT itemcache.get_by(NULL::reentry.tagged, 'tag(w) WHERE run_once(w)', '#w1')$$, m.meanwhile,
+							$$SELECT itemcache.get_by(NULL::reentry.tagged, 'tag(w) WHERE run_once(w)', '#w2')$$),
+	   attempt($$SELECT array_agg(g) FROM itemcache.get_many_by(NULL::reentry.tagged, 'tag(w) WHERE run_once(w)', ARRAY['#w1', '#w2', '#w1', '#w3']) g$$, m.meanwhile,
+			   $$SELECT itemcache.get_by(NULL::reentry.tagged, 'id', 1)$$)
+FROM unnest(ARRAY[$$SELECT itemcache.get_by(NULL::reentry.tagged, 'tag(w) WHERE run_once(w)', '#w1')$$,
+				  $$UPDATE reentry.tagged SET n = 100 WHERE id = 1$$,
+				  $$DELETE FROM reentry.tagged WHERE w = 'w1'$$,
+				  $$DROP INDEX reentry.tagged_tag_idx$$,
+				  $$REINDEX INDEX reentry.tagged_tag_idx$$,
+				  $$ALTER TABLE reentry.tagged ADD COLUMN x int$$,
+				  $$DROP TABLE reentry.tagged$$,
+				  $$SELECT helper.try('SELECT 1/0')$$,
+				  $$SELECT 1/0$$]) m(meanwhile);
+SELECT itemcache.get_by(NULL::tagged, 'tag(w) WHERE run_once(w)', '#w' || g) FROM generate_series(1, 2) g;
+
+-- while the key is converted, the index that it is converted for can be dropped, or become another
+CREATE TABLE pairs (id int PRIMARY KEY, p pair, n int, w text);
+CREATE UNIQUE INDEX pairs_p ON pairs (p);
+INSERT INTO pairs SELECT g, ROW(g, 'w' || g)::pair, g, 'w' || g FROM generate_series(1, 10) g;
+SELECT itemcache.attach('pairs');
+SELECT itemcache.get_by(NULL::pairs, 'p', format('(%s,w%s)', g, g)) FROM generate_series(1, 2) g, generate_series(1, 2);
+SELECT m.meanwhile, attempt($$SELECT itemcache.get_by(NULL::reentry.pairs, 'p', '(1,w1)')$$, m.meanwhile),
+	   attempt($$SELECT array_agg(g) FROM itemcache.get_many_by(NULL::reentry.pairs, 'p', ARRAY['(1,w1)', '(2,w2)']) g$$, m.meanwhile)
+FROM unnest(ARRAY[$$SELECT itemcache.get_by(NULL::reentry.pairs, 'p', '(2,w2)')$$,
+				  $$DROP INDEX reentry.pairs_p$$,
+				  $$DROP INDEX reentry.pairs_p; CREATE UNIQUE INDEX ON reentry.pairs (p)$$,
+				  $$REINDEX INDEX reentry.pairs_p$$,
+				  $$ALTER TABLE reentry.pairs RENAME p TO q$$,
+				  $$ALTER TABLE reentry.pairs DROP p, ADD p int UNIQUE$$,
+				  $$ALTER TABLE reentry.pairs ALTER n TYPE text$$,
+				  $$ALTER TABLE reentry.pairs DROP CONSTRAINT pairs_pkey$$,
+				  $$UPDATE reentry.pairs SET p = (9, 'w')::reentry.pair WHERE id = 1$$,
+				  $$DROP TABLE reentry.pairs$$,
+				  $$SELECT 1/0$$]) m(meanwhile);
+SELECT itemcache.get_by(NULL::pairs, 'p', format('(%s,w%s)', g, g)) FROM generate_series(1, 2) g;
 
 -- what put_many() has checked its items for may be altered
 SELECT m.meanwhile, attempt($$SELECT itemcache.put_many(ARRAY['("(1)",100,a,b)', '("(2)",200,aa,bb)']::reentry.nums[])$$, m.meanwhile)

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * get.c
- *	  The SQL functions get() and get_many().
+ *	  The SQL functions get() and get_many(), get_by() and get_many_by().
  *
- * Both are STABLE and use the active snapshot, which is that of the query
+ * All are STABLE and use the active snapshot, which is that of the query
  * that calls them: a lookup and a SELECT in one statement agree.
  *
  * May call: callsite, lookup, keyarg, privilege.
@@ -27,10 +27,14 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(itemcache_get);
+PG_FUNCTION_INFO_V1(itemcache_get_by);
 PG_FUNCTION_INFO_V1(itemcache_get_many);
+PG_FUNCTION_INFO_V1(itemcache_get_many_by);
 
+static inline Datum GetItem(FunctionCallInfo fcinfo, text *columns, int keyarg);
+static Datum GetItems(FunctionCallInfo fcinfo, text *columns, int keyarg);
 static int	ConvertKeys(CallSite *site, ItemRelation *relation,
-						ArrayIterator iterator,
+						UniqueKey **unique, ArrayIterator iterator,
 						Datum (*values)[INDEX_MAX_KEYS], Datum **keys);
 static Snapshot CallersSnapshot(void);
 static Size EmitItems(Tuplestorestate *store, TupleDesc tupdesc, int nitems,
@@ -40,8 +44,24 @@ static Size EmitItem(Tuplestorestate *store, HeapTupleHeader item);
 Datum
 itemcache_get(PG_FUNCTION_ARGS)
 {
+	return GetItem(fcinfo, NULL, 1);
+}
+
+Datum
+itemcache_get_by(PG_FUNCTION_ARGS)
+{
+	(void) RequireArgument(fcinfo, 1, "columns");
+	return GetItem(fcinfo, PG_GETARG_TEXT_PP(1), 2);
+}
+
+/* By the key that "columns" names, or by the primary key if that is NULL. */
+static inline Datum
+GetItem(FunctionCallInfo fcinfo, text *columns, int keyarg)
+{
 	CallSite   *site;
 	ItemRelation *relation;
+	UniqueKey  *unique = NULL;
+	const ItemShape *shape;
 	bool		by_query;
 	uint64		shape_id = 0;
 	bool		exists = false;
@@ -49,36 +69,42 @@ itemcache_get(PG_FUNCTION_ARGS)
 	uint64		hash = 0;
 	HeapTupleHeader result;
 
-	site = GetCallSite(fcinfo, false, false);
+	site = GetCallSite(fcinfo, columns != NULL ? CALL_BY_COLUMNS : 0);
 
 	/* where all looks as it was at the last call, fetch while we look */
-	if (!PG_ARGISNULL(1) && site->relation != NULL &&
+	if (!PG_ARGISNULL(keyarg) && site->relation != NULL &&
 		ItemRelationLooksCurrent(site->relation) &&
-		LookupWasAllowed(site->relation))
+		(columns == NULL || CallSiteKnowsKey(site, columns)) &&
+		LookupWasAllowed(site->relation, site->unique))
 	{
-		shape_id = site->relation->shape->id;
-		exists = ConvertKey(site->converter, site->relation,
-							PG_GETARG_DATUM(1), key);
+		unique = site->unique;
+		exists = ConvertKey(site->converter, site->relation, &unique,
+							PG_GETARG_DATUM(keyarg), key);
+		shape = ShapeOfKey(site->relation, unique);
+		shape_id = shape->id;
 		if (exists)
 		{
-			hash = KeyHash(site->relation->shape, site->relation->seed, key);
+			hash = KeyHash(shape, SeedOfKey(site->relation, unique), key);
 			PrefetchItem(site->relation, hash);
 		}
 	}
 
 	relation = OpenCallSite(site);
-	by_query = CheckLookupPrivilege(relation);
-	if (shape_id != relation->shape->id)
+	unique = columns != NULL ? CallSiteKey(site, columns) : NULL;
+	by_query = CheckLookupPrivilege(relation, unique);
+	if (shape_id != ShapeOfKey(relation, unique)->id)
 	{
-		exists = !PG_ARGISNULL(1) &&
-			ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key);
+		exists = !PG_ARGISNULL(keyarg) &&
+			ConvertKey(site->converter, relation, &unique,
+					   PG_GETARG_DATUM(keyarg), key);
 		if (exists)
-			hash = KeyHash(relation->shape, relation->seed, key);
+			hash = KeyHash(ShapeOfKey(relation, unique),
+						   SeedOfKey(relation, unique), key);
 	}
 	if (!exists)
 		PG_RETURN_NULL();
 
-	result = LookupItem(relation, CallersSnapshot(), by_query, key, hash);
+	result = LookupItem(relation, unique, CallersSnapshot(), by_query, key, hash);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	MakeRowDatum(result, relation->shape->tupdesc,
@@ -89,11 +115,24 @@ itemcache_get(PG_FUNCTION_ARGS)
 Datum
 itemcache_get_many(PG_FUNCTION_ARGS)
 {
+	return GetItems(fcinfo, NULL, 1);
+}
+
+Datum
+itemcache_get_many_by(PG_FUNCTION_ARGS)
+{
+	(void) RequireArgument(fcinfo, 1, "columns");
+	return GetItems(fcinfo, PG_GETARG_TEXT_PP(1), 2);
+}
+
+static Datum
+GetItems(FunctionCallInfo fcinfo, text *columns, int keyarg)
+{
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	CallSite   *site;
 	ItemRelation *relation;
+	UniqueKey  *unique;
 	bool		by_query;
-	ArrayType  *array = NULL;
 	ArrayIterator iterator = NULL;
 	Size		size = 0;
 	Tuplestorestate *store;
@@ -106,9 +145,11 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
-	site = GetCallSite(fcinfo, false, true);
+	site = GetCallSite(fcinfo, CALL_OF_KEYS |
+					   (columns != NULL ? CALL_BY_COLUMNS : 0));
 	relation = OpenCallSite(site);
-	by_query = CheckLookupPrivilege(relation);
+	unique = columns != NULL ? CallSiteKey(site, columns) : NULL;
+	by_query = CheckLookupPrivilege(relation, unique);
 
 	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
 	tupdesc = CreateTupleDescCopy(relation->shape->tupdesc);
@@ -119,10 +160,9 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 	rsinfo->setResult = store;
 	rsinfo->setDesc = tupdesc;
 
-	if (PG_ARGISNULL(1))
+	if (PG_ARGISNULL(keyarg))
 		PG_RETURN_NULL();
-	array = PG_GETARG_ARRAYTYPE_P(1);
-	iterator = array_create_iterator(array, 0, NULL);
+	iterator = array_create_iterator(PG_GETARG_ARRAYTYPE_P(keyarg), 0, NULL);
 
 	batchcontext = AllocSetContextCreate(CurrentMemoryContext,
 										 "itemcache get_many batch",
@@ -138,13 +178,15 @@ itemcache_get_many(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(batchcontext);
 		MemoryContextSwitchTo(batchcontext);
-		nkeys = ConvertKeys(site, relation, iterator, values, keys);
+		nkeys = ConvertKeys(site, relation, &unique, iterator, values, keys);
 		if (nkeys > 0)
 		{
 			/* converting keys may have run anything: look afresh */
 			relation = OpenCallSite(site);
-			LookupItems(relation, CallersSnapshot(), by_query, nkeys, keys,
-						items, more);
+			if (unique != NULL)
+				unique = RequireUniqueKey(relation, unique);
+			LookupItems(relation, unique, CallersSnapshot(), by_query, nkeys,
+						keys, items, more);
 			size += EmitItems(store, tupdesc, nkeys, items, more);
 		}
 		MemoryContextSwitchTo(oldcontext);
@@ -163,10 +205,15 @@ itemcache_get_many(PG_FUNCTION_ARGS)
  * NULL where no row can have it.
  */
 static int
-ConvertKeys(CallSite *site, ItemRelation *relation, ArrayIterator iterator,
-			Datum (*values)[INDEX_MAX_KEYS], Datum **keys)
+ConvertKeys(CallSite *site, ItemRelation *relation, UniqueKey **unique,
+			ArrayIterator iterator, Datum (*values)[INDEX_MAX_KEYS],
+			Datum **keys)
 {
 	int			nkeys;
+
+	/* so may the lookup of the batch before */
+	if (*unique != NULL)
+		*unique = RequireUniqueKey(relation, *unique);
 
 	for (nkeys = 0; nkeys < LOOKUP_BATCH; nkeys++)
 	{
@@ -176,7 +223,7 @@ ConvertKeys(CallSite *site, ItemRelation *relation, ArrayIterator iterator,
 		if (!array_iterate(iterator, &value, &isnull))
 			break;
 		keys[nkeys] = NULL;
-		if (!isnull && ConvertKey(site->converter, relation, value,
+		if (!isnull && ConvertKey(site->converter, relation, unique, value,
 								  values[nkeys]))
 			keys[nkeys] = values[nkeys];
 	}

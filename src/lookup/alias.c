@@ -21,6 +21,7 @@ BeginAliasAccess(ItemAccess *access, ItemRelation *relation,
 				 UniqueKey *unique, Snapshot snapshot)
 {
 	BeginItemAccess(access, relation, &unique->index, snapshot);
+	access->alias = unique;
 	access->key = unique->shape;
 	access->seed = unique->seed;
 	access->absences = unique->by_columns;

@@ -14,7 +14,7 @@
  * values can differ in theirs, by the index's own equality; by expressions, where
  * the index has such among its columns; and whether it is in a partial index.
  *
- * May call: keyarg, read, alias, absence, visibility, relation, item, store.
+ * May call: keyarg, read, keytest, alias, absence, visibility, relation, item, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -118,8 +118,8 @@ SetFetchTest(ItemFetcher *fetcher, List *expressions, List *implying,
 	if (expressions == NIL && implying == NIL)
 		return;
 	fetcher->test = palloc0(sizeof(FetchKeyTest));
-	fetcher->test->expressions = ExecInitExprList(expressions, fetcher->ps);
-	fetcher->test->implying = ExecInitQual(implying, fetcher->ps);
+	fetcher->test->test.expressions = ExecInitExprList(expressions, fetcher->ps);
+	fetcher->test->test.implying = ExecInitQual(implying, fetcher->ps);
 	fetcher->test->show = show;
 }
 
@@ -256,7 +256,8 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 			instrument->ntuples2 += 1;
 		return true;
 	}
-	if (KeyIsAbsent(&access, key, hash, hint != NULL ? hint->place : NULL))
+	if (KeyIsAbsent(&access, key, hash,
+					hint != NULL && hint->row == NO_ROW ? hint->place : NULL))
 	{
 		RelationCount(fetcher->relation, COUNT_HITS, 1);
 		if (instrument)
@@ -320,43 +321,18 @@ RowHasKey(ItemFetcher *fetcher, const Datum *key, const Datum *values,
 	return RowPassesTest(fetcher, key, values, isnull);
 }
 
-/* The key first: the predicate's clauses are for rows that have that. */
 static bool
 RowPassesTest(ItemFetcher *fetcher, const Datum *key, const Datum *values,
 			  const bool *isnull)
 {
 	FetchKeyTest *test = GetTest(fetcher);
-	ExprContext *econtext = fetcher->ps->ps_ExprContext;
-	ListCell   *expression = list_head(test->expressions);
 
 	if (test->show != NULL)
 		test->show(fetcher->ps, values, isnull);
-	for (int i = 0; i < fetcher->nkeys; i++)
-	{
-		const KeyColumn *column = &fetcher->shape->keys[i];
-		Datum		value;
-		bool		null;
-
-		if (column->attno != InvalidAttrNumber)
-		{
-			value = values[column->attno - 1];
-			null = isnull[column->attno - 1];
-		}
-		else
-		{
-			value = ExecEvalExprSwitchContext(lfirst(expression), econtext,
-											  &null);
-			expression = lnext(test->expressions, expression);
-		}
-		if (null || !DatumGetBool(FunctionCall2Coll(&test->equals[i],
-													column->collation,
-													value, key[i])))
-			return false;
-	}
-	return test->implying == NULL || ExecQual(test->implying, econtext);
+	return RowHasKeyOf(&test->test, fetcher->shape, fetcher->ps->ps_ExprContext,
+					   values, isnull, key);
 }
 
-/* With functions of the fetcher's own: they may call what looks up again. */
 static FetchKeyTest *
 GetTest(ItemFetcher *fetcher)
 {
@@ -364,16 +340,8 @@ GetTest(ItemFetcher *fetcher)
 
 	if (fetcher->test == NULL)
 		fetcher->test = MemoryContextAllocZero(context, sizeof(FetchKeyTest));
-	if (fetcher->test->equals == NULL)
-	{
-		FmgrInfo   *equals = MemoryContextAlloc(context,
-												fetcher->nkeys * sizeof(FmgrInfo));
-
-		for (int i = 0; i < fetcher->nkeys; i++)
-			fmgr_info_cxt(get_opcode(fetcher->shape->keys[i].eqop), &equals[i],
-						  context);
-		fetcher->test->equals = equals;
-	}
+	if (fetcher->test->test.equals == NULL)
+		fetcher->test->test.equals = KeyEquality(fetcher->shape, context);
 	return fetcher->test;
 }
 

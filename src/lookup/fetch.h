@@ -9,6 +9,7 @@
 #ifndef ITEMCACHE_FETCH_H
 #define ITEMCACHE_FETCH_H
 
+#include "lookup/keytest.h"
 #include "lookup/read.h"
 #include "nodes/execnodes.h"
 #include "table/keyarg.h"
@@ -40,10 +41,8 @@ typedef void (*FetchShow) (PlanState *ps, const Datum *values,
 /* What an index is made of that is no column, as expressions of the node. */
 typedef struct FetchKeyTest
 {
-	List	   *expressions;	/* ExprStates: columns of the key, in its order */
-	ExprState  *implying;		/* is the row in the index?  NULL: all are */
+	KeyTest		test;			/* "equals" is NULL until it is needed */
 	FetchShow	show;
-	FmgrInfo   *equals;			/* the key's own equality, by column */
 } FetchKeyTest;
 
 #define FETCH_SPACE		256

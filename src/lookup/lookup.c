@@ -8,7 +8,7 @@
  * index lines of all its keys at once, and then their items: waiting for
  * memory is most of what a lookup costs.
  *
- * May call: read, absence, partition, visibility, relation, item, store.
+ * May call: read, alias, absence, keytest, partition, visibility, relation, item, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +18,8 @@
 
 #include "access/htup_details.h"
 #include "lookup/absence.h"
+#include "lookup/alias.h"
+#include "lookup/keytest.h"
 #include "lookup/lookup.h"
 #include "lookup/read.h"
 #include "lookup/visibility.h"
@@ -29,100 +31,160 @@
 /* Bytes of an item to ask the processor for; it follows longer ones itself. */
 #define PREFETCH_SIZE	320
 
-static void LookupInRelation(ItemRelation *relation, Snapshot snapshot,
-							 int nkeys, Datum *const *keys,
+/* What a batch, or one key, is looked up in and by. */
+typedef struct Lookup
+{
+	ItemRelation *relation;
+	UniqueKey  *unique;			/* NULL: the primary key */
+	Snapshot	snapshot;
+	ImageTest  *test;			/* NULL: a row has the key if its bytes are there */
+	ItemAccess	access;
+} Lookup;
+
+/* Of a key: its hash, the row that leads to, and where that probably is. */
+typedef struct KeyPlace
+{
+	uint64		hash;
+	uint64		row;
+	StoreHint	hint;
+} KeyPlace;
+
+static void LookupOneByOne(Lookup *lookup, int nkeys, Datum *const *keys,
+						   HeapTupleHeader *results, List **more);
+static void LookupInRelation(Lookup *lookup, int nkeys, Datum *const *keys,
 							 HeapTupleHeader *results, List **more);
-static void ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
+static void ReadMissing(const Lookup *lookup, int nkeys, int nmissing,
 						Datum *const *keys, HeapTupleHeader *results,
 						List **more);
-static int	LookupInStore(ItemAccess *access, ItemRelation *relation,
-						  Snapshot snapshot, int nkeys, Datum *const *keys,
+static int	LookupInStore(Lookup *lookup, int nkeys, Datum *const *keys,
 						  HeapTupleHeader *results, Datum **missing);
-static HeapTupleHeader FetchItem(const ItemAccess *access, uint64 hash,
-								 StoreHint hint, const Datum *key);
+static void FindPlaces(const Lookup *lookup, int nkeys, Datum *const *keys,
+					   KeyPlace *places);
+static void BeginLookup(Lookup *lookup);
+static HeapTupleHeader FetchItem(const Lookup *lookup, const KeyPlace *place,
+								 const Datum *key);
+static bool ItemHasKey(const Lookup *lookup, HeapTupleHeader image,
+					   const Datum *key);
 static void LookupInPartitions(ItemRelation *root, Snapshot snapshot,
 							   int nkeys, Datum *const *keys,
 							   HeapTupleHeader *results, List **more);
 
 void
-LookupItems(ItemRelation *relation, Snapshot snapshot, bool read_table,
-			int nkeys, Datum *const *keys, HeapTupleHeader *results,
-			List **more)
+LookupItems(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
+			bool read_table, int nkeys, Datum *const *keys,
+			HeapTupleHeader *results, List **more)
 {
+	Lookup		lookup = {
+		.relation = relation,.unique = unique,.snapshot = snapshot
+	};
+
 	Assert(nkeys <= LOOKUP_BATCH);
 
 	if (more != NULL)
 		memset(more, 0, nkeys * sizeof(List *));
-	if (read_table)
+	if (read_table || (unique != NULL && relation->partitioned))
 	{
 		for (int i = 0; i < nkeys; i++)
 			results[i] = NULL;
-		ReadItemsByQuery(relation, nkeys, keys, results, more);
+		ReadItemsByQuery(relation, unique, nkeys, keys, results, more);
 		RelationCount(relation, COUNT_BYPASSES, nkeys);
 	}
 	else if (relation->partitioned)
 		LookupInPartitions(relation, snapshot, nkeys, keys, results, more);
+	else if (unique != NULL && !unique->by_columns)
+		LookupOneByOne(&lookup, nkeys, keys, results, more);
 	else
-		LookupInRelation(relation, snapshot, nkeys, keys, results, more);
+		LookupInRelation(&lookup, nkeys, keys, results, more);
 }
 
 HeapTupleHeader
-LookupItem(ItemRelation *relation, Snapshot snapshot, bool read_table,
-		   Datum *key, uint64 hash)
+LookupItem(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
+		   bool read_table, Datum *key, uint64 hash)
 {
-	ItemAccess	access;
+	Lookup		lookup;
+	KeyPlace	place = {.hash = hash, .row = NO_ROW};
 	HeapTupleHeader result = NULL;
 
-	if (read_table || relation->partitioned)
+	if (read_table || relation->partitioned ||
+		(unique != NULL && !unique->by_columns))
 	{
-		LookupItems(relation, snapshot, read_table, 1, &key, &result, NULL);
+		LookupItems(relation, unique, snapshot, read_table, 1, &key, &result,
+					NULL);
 		return result;
 	}
-	BeginItemAccess(&access, relation, &relation->pk, snapshot);
-	if (access.serve)
-		result = FetchItem(&access, hash, NULL, key);
-	if (result != NULL || KeyIsAbsent(&access, key, hash, NULL))
+	lookup.relation = relation;
+	lookup.unique = unique;
+	lookup.snapshot = snapshot;
+	lookup.test = NULL;
+	BeginLookup(&lookup);
+	if (lookup.access.serve)
+		result = FetchItem(&lookup, &place, key);
+	if (result != NULL || KeyIsAbsent(&lookup.access, key, hash, NULL))
 		RelationCount(relation, COUNT_HITS, 1);
 	else
 	{
-		if (access.fill)
+		if (lookup.access.fill)
 		{
 			StorePrefetchFill(hash);
 			StorePrefetchRoom(hash, PREFETCH_SIZE);
 		}
-		ReadMissing(&access, 1, 1, &key, &result, NULL);
+		ReadMissing(&lookup, 1, 1, &key, &result, NULL);
 	}
 	return result;
 }
 
+/*
+ * Where rows are compared by functions, which may be the user's and do anything,
+ * what has been decided is good for one key.
+ */
 static void
-LookupInRelation(ItemRelation *relation, Snapshot snapshot, int nkeys,
-				 Datum *const *keys, HeapTupleHeader *results, List **more)
+LookupOneByOne(Lookup *lookup, int nkeys, Datum *const *keys,
+			   HeapTupleHeader *results, List **more)
 {
-	ItemAccess	access;
+	ImageTest	test;
+
+	OpenImageTest(&test, lookup->relation, lookup->unique);
+	lookup->test = &test;
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (i > 0)
+		{
+			RefreshItemRelation(lookup->relation, false);
+			lookup->unique = RequireUniqueKey(lookup->relation, lookup->unique);
+		}
+		LookupInRelation(lookup, 1, &keys[i], &results[i],
+						 more == NULL ? NULL : &more[i]);
+	}
+	CloseImageTest(&test);
+}
+
+static void
+LookupInRelation(Lookup *lookup, int nkeys, Datum *const *keys,
+				 HeapTupleHeader *results, List **more)
+{
 	Datum	   *missing[LOOKUP_BATCH];
 	int			nmissing;
 
-	nmissing = LookupInStore(&access, relation, snapshot, nkeys, keys, results,
-							 missing);
+	nmissing = LookupInStore(lookup, nkeys, keys, results, missing);
 	if (nmissing == 0)
 		return;
-	ReadMissing(&access, nkeys, nmissing, missing, results, more);
+	ReadMissing(lookup, nkeys, nmissing, missing, results, more);
 }
 
 /* Read from the table what the cache did not have: keys[i] is NULL if it did. */
 static void
-ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
+ReadMissing(const Lookup *lookup, int nkeys, int nmissing,
 			Datum *const *keys, HeapTupleHeader *results, List **more)
 {
-	ItemRelation *relation = access->relation;
+	const ItemAccess *access = &lookup->access;
 
-	RelationCount(relation, access->serve ? COUNT_MISSES : COUNT_BYPASSES,
-				  nmissing);
-	if (RelationIsReadByIndex(relation))
+	RelationCount(lookup->relation,
+				  access->serve ? COUNT_MISSES : COUNT_BYPASSES, nmissing);
+	if (IsReadByIndex(access))
 		ReadItemsByIndex(access, nkeys, keys, results, more);
 	else
-		ReadItemsByQuery(relation, nkeys, keys, results, more);
+		ReadItemsByQuery(lookup->relation, lookup->unique, nkeys, keys, results,
+						 more);
 }
 
 /*
@@ -131,25 +193,19 @@ ReadMissing(const ItemAccess *access, int nkeys, int nmissing,
  * All results are set, to NULL where there is none.
  */
 static int
-LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
-			  int nkeys, Datum *const *keys, HeapTupleHeader *results,
-			  Datum **missing)
+LookupInStore(Lookup *lookup, int nkeys, Datum *const *keys,
+			  HeapTupleHeader *results, Datum **missing)
 {
-	uint64		hashes[LOOKUP_BATCH];
-	StoreHint	hints[LOOKUP_BATCH];
+	ItemRelation *relation = lookup->relation;
+	const ItemAccess *access = &lookup->access;
+	KeyPlace	places[LOOKUP_BATCH];
 	bool		served = relation->state == RELATION_SERVED;
-	int			nwanted = 0;
 	int			nhits = 0;
 	int			nmissing = 0;
 
-	for (int i = 0; i < nkeys && served; i++)
-	{
-		if (keys[i] != NULL)
-			hashes[nwanted++] = KeyHash(relation->shape, relation->seed, keys[i]);
-	}
-	if (nwanted > 0)
-		StorePrefetch(nwanted, hashes, PREFETCH_SIZE, hints);
-	BeginItemAccess(access, relation, &relation->pk, snapshot);
+	if (served)
+		FindPlaces(lookup, nkeys, keys, places);
+	BeginLookup(lookup);
 
 	for (int i = 0, wanted = 0; i < nkeys; i++)
 	{
@@ -161,9 +217,12 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 			continue;
 		if (served && access->serve)
 		{
-			results[i] = FetchItem(access, hashes[wanted], hints[wanted], keys[i]);
+			KeyPlace   *place = &places[wanted];
+
+			results[i] = FetchItem(lookup, place, keys[i]);
 			known = results[i] != NULL ||
-				KeyIsAbsent(access, keys[i], hashes[wanted], hints[wanted]);
+				KeyIsAbsent(access, keys[i], place->hash,
+							place->row == NO_ROW ? place->hint : NULL);
 		}
 		wanted++;
 		if (known)
@@ -179,6 +238,52 @@ LookupInStore(ItemAccess *access, ItemRelation *relation, Snapshot snapshot,
 	return nmissing;
 }
 
+/* Have the processor fetch what will be looked at, of all keys but NULL ones. */
+static void
+FindPlaces(const Lookup *lookup, int nkeys, Datum *const *keys, KeyPlace *places)
+{
+	ItemRelation *relation = lookup->relation;
+	UniqueKey  *unique = lookup->unique;
+	const ItemShape *shape = ShapeOfKey(relation, unique);
+	const uint64 *seed = SeedOfKey(relation, unique);
+	uint64		hashes[LOOKUP_BATCH];
+	uint64		rows[LOOKUP_BATCH];
+	StoreHint	hints[LOOKUP_BATCH];
+	int			n = 0;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (keys[i] != NULL)
+			hashes[n++] = KeyHash(shape, seed, keys[i]);
+	}
+	if (n == 0)
+		return;
+	if (unique == NULL)
+		StorePrefetch(n, hashes, PREFETCH_SIZE, hints);
+	else
+		PrefetchAliases(ItemRelationEpoch(relation), n, hashes, PREFETCH_SIZE,
+						rows, hints);
+	for (int i = 0; i < n; i++)
+	{
+		places[i].hash = hashes[i];
+		places[i].row = unique == NULL ? NO_ROW : rows[i];
+		places[i].hint = hints[i];
+	}
+}
+
+static void
+BeginLookup(Lookup *lookup)
+{
+	ItemRelation *relation = lookup->relation;
+
+	if (lookup->unique != NULL)
+		BeginAliasAccess(&lookup->access, relation, lookup->unique,
+						 lookup->snapshot);
+	else
+		BeginItemAccess(&lookup->access, relation, &relation->pk,
+						lookup->snapshot);
+}
+
 void
 PrefetchItem(const ItemRelation *relation, uint64 hash)
 {
@@ -192,12 +297,22 @@ PrefetchItem(const ItemRelation *relation, uint64 hash)
  * compared in the copy.
  */
 static HeapTupleHeader
-FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
-		  const Datum *key)
+FetchItem(const Lookup *lookup, const KeyPlace *place, const Datum *key)
 {
+	const ItemAccess *access = &lookup->access;
+	uint64		hash = place->hash;
+	StoreHint	hint = place->hint;
 	StoreItem	item;
 	HeapTupleHeader image;
 
+	if (place->row != NO_ROW)
+		hash = place->row;
+	else if (lookup->unique != NULL)
+	{
+		if (!FindAlias(access->epoch, hash, hint, &hash))
+			return NULL;
+		hint = NULL;
+	}
 	if (!StoreFind(hash, access->epoch, STORE_ROW, PREFETCH_SIZE, hint,
 				   &item) ||
 		!ItemIsVisible(access, &item))
@@ -205,13 +320,21 @@ FetchItem(const ItemAccess *access, uint64 hash, StoreHint hint,
 
 	image = (HeapTupleHeader) palloc(item.size);
 	if (!StoreCopy(&item, image, item.size) ||
-		!ImageHasKey(access->shape, image, key))
+		!ItemHasKey(lookup, image, key))
 	{
 		pfree(image);
 		return NULL;
 	}
 	StoreTouch(&item);
 	return image;
+}
+
+static bool
+ItemHasKey(const Lookup *lookup, HeapTupleHeader image, const Datum *key)
+{
+	if (lookup->test != NULL)
+		return ImagePassesTest(lookup->test, image, key);
+	return ImageHasKey(lookup->access.key, image, key);
 }
 
 /*
@@ -250,13 +373,14 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 		if (leaves[i] != NULL)
 			shapes[i] = leaves[i]->shape;
 		if (by_query)
-			ReadItemsByQuery(root, 1, &keys[i], &results[i],
+			ReadItemsByQuery(root, NULL, 1, &keys[i], &results[i],
 							 more == NULL ? NULL : &more[i]);
 	}
 
 	for (int i = 0; i < nkeys; i++)
 	{
 		ItemRelation *leaf = leaves[i];
+		Lookup		lookup = {.relation = leaf,.snapshot = snapshot};
 		int			n = 0;
 
 		if (leaf == NULL)
@@ -271,7 +395,7 @@ LookupInPartitions(ItemRelation *root, Snapshot snapshot, int nkeys,
 		}
 		memset(submore, 0, n * sizeof(List *));
 		KeepToShape(leaf, shapes[i]);
-		LookupInRelation(leaf, snapshot, n, subset, subresults,
+		LookupInRelation(&lookup, n, subset, subresults,
 						 more == NULL ? NULL : submore);
 		for (int j = 0; j < n; j++)
 		{

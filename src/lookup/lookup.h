@@ -9,7 +9,7 @@
 #ifndef ITEMCACHE_LOOKUP_H
 #define ITEMCACHE_LOOKUP_H
 
-#include "table/relation.h"
+#include "table/uniquekey.h"
 #include "utils/snapshot.h"
 
 /* How many keys LookupItems() handles at a time. */
@@ -17,13 +17,13 @@
 
 /*
  * Look up items of "relation" (plain or partitioned, with ItemRelationForRead
- * called since the snapshot was taken).  keys[i] is an array of
- * relation->shape->nkeys non-null values of the key columns' types, or NULL
- * for a key that cannot exist.  results[i] is set to a row of the relation,
+ * called since the snapshot was taken) by "unique", as known since then, or by the
+ * primary key if that is NULL.  keys[i] is an array of non-null values of the key
+ * columns' types, or NULL for a key that cannot exist.  results[i] is set to a row of the relation,
  * allocated in the current memory context, with its length as a datum has it,
  * or NULL where there is no row; MakeRowDatum() makes it a datum.
  *
- * Where the primary key does not hold for the snapshot (rule U), a key can have
+ * Where the key does not hold for the snapshot (rule U), a key can have
  * more rows: more[i], which is NIL else, is set to a list of those after the
  * first.  If "more" is NULL, they are ERRCODE_CARDINALITY_VIOLATION.
  *
@@ -32,16 +32,18 @@
  *
  * At most LOOKUP_BATCH keys.
  */
-extern void LookupItems(ItemRelation *relation, Snapshot snapshot,
-						bool read_table, int nkeys, Datum *const *keys,
-						HeapTupleHeader *results, List **more);
+extern void LookupItems(ItemRelation *relation, UniqueKey *unique,
+						Snapshot snapshot, bool read_table, int nkeys,
+						Datum *const *keys, HeapTupleHeader *results,
+						List **more);
 
 /*
  * The same for one key that can exist and shall have one row at most, without
  * the detours of a batch; "hash" is its KeyHash().
  */
-extern HeapTupleHeader LookupItem(ItemRelation *relation, Snapshot snapshot,
-								  bool read_table, Datum *key, uint64 hash);
+extern HeapTupleHeader LookupItem(ItemRelation *relation, UniqueKey *unique,
+								  Snapshot snapshot, bool read_table,
+								  Datum *key, uint64 hash);
 
 /*
  * Have the processor fetch what a lookup of the key with this hash will read

@@ -10,7 +10,7 @@
  * snapshot may not use, partitions that cannot be found by key alone, virtual
  * generated columns.
  *
- * May call: absence, fill, visibility, relation.
+ * May call: absence, alias, fill, visibility, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,28 +31,40 @@
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "lookup/absence.h"
+#include "lookup/alias.h"
 #include "lookup/fill.h"
 #include "lookup/read.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memdebug.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/ruleutils.h"
 #include "utils/spccache.h"
+#include "utils/syscache.h"
 
 /*
- * A saved query of a relation.  A saved plan is made again from its text, and
- * so by names, which may have come to mean another table: the text is compared
- * each time with what it would be now.
+ * A saved query of a relation, one for each key.  A saved plan is made again from
+ * its text, and so by names, which may have come to mean another table: the text
+ * is compared each time with what it would be now.
+ *
+ * Indexes come and go, so there is a limit to their number; past it, the last
+ * place is for all others by turns.
  */
+#define MAX_READ_PLANS	16
+
 typedef struct ReadPlan
 {
+	struct ReadPlan *next;
+	uint64		purpose;		/* of the key; 0: the primary key */
 	char	   *sql;			/* in TopMemoryContext */
 	SPIPlanPtr	plan;
 } ReadPlan;
 
+static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
 static void BeginSearch(ItemReader *reader, const Datum *key);
 static void PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids);
 static void PrefetchTuple(Page page, OffsetNumber offset);
@@ -60,11 +72,15 @@ static bool ReadKey(ItemReader *reader, const ItemAccess *access,
 					const Datum *key, const ItemPointerData *tid);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
-static void RefuseMore(const ItemRelation *relation);
+static void RefuseMore(const ItemRelation *relation,
+					   const UniqueKey *unique) pg_attribute_noreturn();
 static HeapTupleHeader ResultRow(SPITupleTable *table, uint64 row);
 static void CheckResultType(ItemRelation *relation);
-static SPIPlanPtr GetReadPlan(ItemRelation *relation);
-static char *DeparseReadQuery(const ItemRelation *relation, Oid *argtypes);
+static SPIPlanPtr GetReadPlan(ItemRelation *relation, const UniqueKey *unique);
+static ReadPlan **FindReadPlan(ItemRelation *relation, uint64 purpose);
+static char *DeparseReadQuery(const ItemRelation *relation,
+							  const ItemShape *shape, const UniqueKey *unique,
+							  Oid *argtypes);
 static char *UnusedName(TupleDesc tupdesc);
 
 /*
@@ -74,8 +90,29 @@ static char *UnusedName(TupleDesc tupdesc);
 bool
 RelationIsReadByIndex(const ItemRelation *relation)
 {
-	const ItemIndex *index = &relation->pk;
+	return CanBeRead(relation, &relation->pk);
+}
 
+/*
+ * On a standby an index can be dropped concurrently without regard to who has
+ * locked the table, but not when we have locked the index.
+ */
+bool
+IsReadByIndex(const ItemAccess *access)
+{
+	Oid			index = access->index.oid;
+
+	if (!CanBeRead(access->relation, &access->index))
+		return false;
+	if (!RecoveryInProgress())
+		return true;
+	LockRelationOid(index, AccessShareLock);
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(index));
+}
+
+static bool
+CanBeRead(const ItemRelation *relation, const ItemIndex *index)
+{
 	if (relation->partitioned || !index->valid || relation->shape->has_virtual)
 		return false;
 	return !index->checkxmin || IndexIsOld(index);
@@ -294,7 +331,7 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 	ItemReader	reader;
 	ItemPointerData tids[READ_AHEAD_MAX];
 	bool		ahead = nkeys > 1 && MayReadAhead(access);
-	uint64		hash;
+	uint64		row;
 
 	OpenItemReader(&reader, access);
 	if (ahead)
@@ -305,11 +342,13 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 			!ReadKey(&reader, access, keys[i], ahead ? &tids[i] : NULL))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
-		(void) FillFromReader(&reader, access, results[i], &hash);
+		if (FillFromReader(&reader, access, results[i], &row) &&
+			access->alias != NULL)
+			PutAlias(access, KeyHash(access->key, access->seed, keys[i]), row);
 		while (!access->unique && ReadAnother(&reader))
 		{
 			if (more == NULL)
-				RefuseMore(access->relation);
+				RefuseMore(access->relation, access->alias);
 			more[i] = lappend(more[i], SlotImage(access, reader.other));
 		}
 	}
@@ -353,14 +392,18 @@ SlotImage(const ItemAccess *access, TupleTableSlot *slot)
 
 /* As a subquery that is to give one row does. */
 static void
-RefuseMore(const ItemRelation *relation)
+RefuseMore(const ItemRelation *relation, const UniqueKey *unique)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CARDINALITY_VIOLATION),
 			 errmsg("more than one row of table \"%s\" has the key",
 					get_rel_name(relation->relid)),
-			 errdetail("The primary key does not hold for what the snapshot sees: it was made later, is deferrable, or is not valid."),
-			 errhint("Use SELECT or itemcache.get_many().")));
+			 unique == NULL ?
+			 errdetail("The primary key does not hold for what the snapshot sees: it was made later, is deferrable, or is not valid.") :
+			 errdetail("The index does not hold for what the snapshot sees: it was made later, or is not valid."),
+			 unique == NULL ?
+			 errhint("Use SELECT or itemcache.get_many().") :
+			 errhint("Use SELECT or itemcache.get_many_by().")));
 }
 
 /*
@@ -403,14 +446,14 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 }
 
 void
-ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
-				 HeapTupleHeader *results, List **more)
+ReadItemsByQuery(ItemRelation *relation, const UniqueKey *unique, int nkeys,
+				 Datum *const *keys, HeapTupleHeader *results, List **more)
 {
 	MemoryContext resultcontext = CurrentMemoryContext;
 	SPIPlanPtr	plan;
 
 	SPI_connect();
-	plan = GetReadPlan(relation);
+	plan = GetReadPlan(relation, unique);
 	for (int i = 0; i < nkeys; i++)
 	{
 		MemoryContext oldcontext;
@@ -425,7 +468,7 @@ ReadItemsByQuery(ItemRelation *relation, int nkeys, Datum *const *keys,
 				 get_rel_name(relation->relid), SPI_result_code_string(rc));
 		CheckResultType(relation);
 		if (SPI_processed > 1 && more == NULL)
-			RefuseMore(relation);
+			RefuseMore(relation, unique);
 		oldcontext = MemoryContextSwitchTo(resultcontext);
 		results[i] = NULL;
 		for (uint64 row = 0; row < SPI_processed; row++)
@@ -465,45 +508,68 @@ CheckResultType(ItemRelation *relation)
 }
 
 static SPIPlanPtr
-GetReadPlan(ItemRelation *relation)
+GetReadPlan(ItemRelation *relation, const UniqueKey *unique)
 {
-	ReadPlan   *saved = relation->readplan;
+	uint64		purpose = unique == NULL ? 0 : unique->purpose;
+	const ItemShape *shape = unique == NULL ? relation->shape : unique->shape;
 	Oid			argtypes[INDEX_MAX_KEYS];
-	char	   *sql = DeparseReadQuery(relation, argtypes);
+	char	   *sql = DeparseReadQuery(relation, shape, unique, argtypes);
+	ReadPlan   *saved = *FindReadPlan(relation, purpose);
 	char	   *kept;
 	SPIPlanPtr	plan;
 
 	if (saved != NULL && strcmp(saved->sql, sql) == 0)
 		return saved->plan;
 
-	plan = SPI_prepare(sql, relation->shape->nkeys, argtypes);
+	plan = SPI_prepare(sql, shape->nkeys, argtypes);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare a query on table \"%s\": %s",
 			 get_rel_name(relation->relid), SPI_result_code_string(SPI_result));
 	kept = MemoryContextStrdup(TopMemoryContext, sql);
 
 	/* not before there is another: this may be called, and fail, in between */
-	saved = relation->readplan;
+	saved = *FindReadPlan(relation, purpose);
 	if (saved == NULL)
-		saved = relation->readplan = MemoryContextAlloc(TopMemoryContext,
-														sizeof(ReadPlan));
+		saved = *FindReadPlan(relation, purpose) =
+			MemoryContextAllocZero(TopMemoryContext, sizeof(ReadPlan));
 	else
 	{
 		RetirePlan(saved->plan);
 		pfree(saved->sql);
 	}
+	saved->purpose = purpose;
 	saved->plan = plan;
 	saved->sql = kept;
 	return plan;
 }
 
-static char *
-DeparseReadQuery(const ItemRelation *relation, Oid *argtypes)
+/* Where the saved query of a key is, or is to be put. */
+static ReadPlan **
+FindReadPlan(ItemRelation *relation, uint64 purpose)
 {
-	const ItemShape *shape = relation->shape;
+	ReadPlan  **place = &relation->readplan;
+
+	for (int i = 1; *place != NULL && (*place)->purpose != purpose; i++)
+	{
+		if (i == MAX_READ_PLANS)
+			break;
+		place = &(*place)->next;
+	}
+	return place;
+}
+
+static char *
+DeparseReadQuery(const ItemRelation *relation, const ItemShape *shape,
+				 const UniqueKey *unique, Oid *argtypes)
+{
 	char	   *alias = UnusedName(shape->tupdesc);
+	List	   *context = NIL;
+	List	   *expressions = unique == NULL ? NIL : unique->expressions;
+	int			nexpressions = 0;
 	StringInfoData sql;
 
+	if (unique != NULL)
+		context = deparse_context_for(alias, relation->relid);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s FROM %s%s %s WHERE ", alias,
 					 relation->partitioned ? "" : "ONLY ",
@@ -511,17 +577,31 @@ DeparseReadQuery(const ItemRelation *relation, Oid *argtypes)
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *column = &shape->keys[i];
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, column->attno - 1);
-		char	   *attname = psprintf("%s.%s", alias,
-									   quote_identifier(NameStr(att->attname)));
 		char	   *param = psprintf("$%d", i + 1);
+		char	   *value;
 
+		if (column->attno != InvalidAttrNumber)
+			value = psprintf("%s.%s", alias,
+							 quote_identifier(NameStr(TupleDescAttr(shape->tupdesc,
+																	column->attno - 1)->attname)));
+		else
+		{
+			Assert(expressions != NIL);
+			value = psprintf("(%s)",
+							 deparse_expression(list_nth(expressions,
+														 nexpressions++),
+												context, true, false));
+		}
 		argtypes[i] = column->basetypid;
 		if (i > 0)
 			appendStringInfoString(&sql, " AND ");
-		generate_operator_clause(&sql, attname, column->typid, column->eqop,
+		generate_operator_clause(&sql, value, column->typid, column->eqop,
 								 param, column->basetypid);
 	}
+	if (unique != NULL && unique->predicate != NULL)
+		appendStringInfo(&sql, " AND %s",
+						 deparse_expression(unique->predicate, context, true,
+											false));
 	return sql.data;
 }
 

@@ -29,9 +29,11 @@ typedef struct ItemReader
 
 /*
  * Can the relation be read by its primary key's index, as the planner would
- * judge it?  If not, ReadItemsByQuery() reads it.
+ * judge it?  If not, ReadItemsByQuery() reads it.  The other asks for the index
+ * of an access, which may be another.
  */
 extern bool RelationIsReadByIndex(const ItemRelation *relation);
+extern bool IsReadByIndex(const ItemAccess *access);
 
 /*
  * Raise the planner's error if the relation is unlogged and this is a standby,
@@ -40,8 +42,7 @@ extern bool RelationIsReadByIndex(const ItemRelation *relation);
 extern void RefuseUnloggedInRecovery(Relation rel);
 
 /*
- * Open a reader of access->index, for which RelationIsReadByIndex() has been
- * asked; read the row of a key into reader->slot (false if there is none); cache
+ * Open a reader of access->index, for which that has been asked; read the row of a key into reader->slot (false if there is none); cache
  * the row that was read, which is "image" if that has been made, if
  * access->fill (true, and *hash the hash that it is under, if it is cached now);
  * close.
@@ -86,10 +87,11 @@ extern void ReadItemsByIndex(const ItemAccess *access, int nkeys,
 /*
  * The same, as the query "SELECT t FROM relation t WHERE key = ..." with all
  * that the planner puts into it (row-level security, partitions); caches
- * nothing.  Uses the active snapshot.
+ * nothing.  Uses the active snapshot.  The keys are of "unique", or of the primary
+ * key if that is NULL.
  */
-extern void ReadItemsByQuery(ItemRelation *relation, int nkeys,
-							 Datum *const *keys, HeapTupleHeader *results,
-							 List **more);
+extern void ReadItemsByQuery(ItemRelation *relation, const UniqueKey *unique,
+							 int nkeys, Datum *const *keys,
+							 HeapTupleHeader *results, List **more);
 
 #endif							/* ITEMCACHE_READ_H */

@@ -107,6 +107,7 @@ MayBeUsed(ItemAccess *access, ItemRelation *relation, const ItemIndex *index,
 	access->serve = false;
 	access->fill = false;
 	access->absences = relation->shape->by_image;
+	access->alias = NULL;
 
 	if (relation->state != RELATION_SERVED || !itemcache_enabled)
 		return false;

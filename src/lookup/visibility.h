@@ -11,7 +11,7 @@
 
 #include "access/htup.h"
 #include "store/store.h"
-#include "table/relation.h"
+#include "table/uniquekey.h"
 #include "utils/snapshot.h"
 
 /*
@@ -31,6 +31,7 @@ typedef struct ItemAccess
 	bool		serve;
 	bool		fill;
 	bool		absences;		/* if "serve": also that there is no row */
+	UniqueKey  *alias;			/* the key, if it is not the primary key */
 } ItemAccess;
 
 /*

@@ -4,7 +4,7 @@
  *	  What a call site of an SQL function that names its table by a row type
  *	  remembers from call to call: the table, and how to read its keys.
  *
- * May call: keyarg, relation.
+ * May call: keyarg, keyname, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,9 +13,11 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "nodes/primnodes.h"
 #include "settings.h"
 #include "table/callsite.h"
+#include "table/keyname.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -23,7 +25,8 @@
 /*
  * A statement that is executed again is a new call site each time, and making
  * one costs more than a lookup.  So call sites of the usual kinds are kept for
- * later statements, under the row type and the function.  A site is not freed
+ * later statements, under the row type, the function, and the columns it is given,
+ * if it is.  A site is not freed
  * when the table's shape changes and another takes its place, since running
  * statements may point to it.  Where the place is taken by another table, call
  * sites are made as ever.
@@ -40,38 +43,43 @@ typedef struct KeptSite
 
 static KeptSite KeptSites[KEPT_SITES];
 
-static KeptSite *KeptSiteFor(Oid rowtype, Oid function);
+static KeptSite *KeptSiteFor(Oid rowtype, Oid function, const text *columns);
+static bool IsKept(const KeptSite *kept, Oid rowtype, Oid function,
+				   const text *columns);
 static void KeepCallSite(const CallSite *site);
 static bool CanBeKept(const CallSite *site);
+static text *CopyText(const text *from, MemoryContext context);
 static void RequireItems(const ItemRelation *relation);
 static Oid	RowTypeOfArgument(FmgrInfo *flinfo, bool of_array);
 
 CallSite *
-GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
+GetCallSite(FunctionCallInfo fcinfo, int flags)
 {
 	FmgrInfo   *flinfo = fcinfo->flinfo;
 	CallSite   *site = flinfo->fn_extra;
 	Oid			rowtype;
 	Oid			keytype = InvalidOid;
+	int			keyarg = (flags & CALL_BY_COLUMNS) != 0 ? 2 : 1;
+	text	   *columns = NULL;
 	KeptSite   *kept;
 
 	if (site != NULL)
 		return site;
 
-	rowtype = RowTypeOfArgument(flinfo, of_array);
-	kept = KeptSiteFor(rowtype, flinfo->fn_oid);
-	if (kept->rowtype == rowtype && kept->function == flinfo->fn_oid &&
-		kept->site->relation->valid &&
-		kept->site->relation->shape->id == kept->shape_id)
+	rowtype = RowTypeOfArgument(flinfo, (flags & CALL_OF_ARRAY) != 0);
+	if ((flags & CALL_BY_COLUMNS) != 0)
+		columns = PG_GETARG_TEXT_PP(1);
+	kept = KeptSiteFor(rowtype, flinfo->fn_oid, columns);
+	if (IsKept(kept, rowtype, flinfo->fn_oid, columns))
 	{
 		flinfo->fn_extra = kept->site;
 		return kept->site;
 	}
 
-	if (PG_NARGS() > 1)
+	if (PG_NARGS() > keyarg)
 	{
-		keytype = get_fn_expr_argtype(flinfo, 1);
-		if (of_keys)
+		keytype = get_fn_expr_argtype(flinfo, keyarg);
+		if ((flags & CALL_OF_KEYS) != 0)
 			keytype = get_element_type(keytype);
 	}
 	RequirePreloaded();
@@ -87,7 +95,9 @@ GetCallSite(FunctionCallInfo fcinfo, bool of_array, bool of_keys)
 				 errhint("Give rows of the table's own type: ROW(...)::tablename.")));
 	site->function = flinfo->fn_oid;
 	site->keytype = keytype;
-	if (PG_NARGS() > 1)
+	site->by_columns = columns != NULL;
+	site->context = flinfo->fn_mcxt;
+	if (PG_NARGS() > keyarg)
 		site->converter = MakeKeyConverter(keytype, flinfo->fn_mcxt);
 	flinfo->fn_extra = site;
 	return site;
@@ -131,9 +141,45 @@ OpenCallSite(CallSite *site)
 
 	if (relation->state != RELATION_SERVED)
 		RequireItems(relation);
-	if (first)
+	if (first && !site->by_columns)
 		KeepCallSite(site);
 	return relation;
+}
+
+UniqueKey *
+CallSiteKey(CallSite *site, text *columns)
+{
+	UniqueKey  *unique;
+	bool		first = site->columns == NULL;
+	bool		lasting;
+
+	if (CallSiteKnowsKey(site, columns))
+		return site->unique;
+	unique = FindNamedKey(site->relation, text_to_cstring(columns), &lasting);
+	if (!CallSiteHasColumns(site, columns))
+	{
+		text	   *copy = CopyText(columns, site->context);
+
+		if (!first)
+			pfree(site->columns);
+		site->columns = copy;
+	}
+	site->lasting = lasting;
+	site->unique = unique;
+	site->described = site->relation->described;
+	if (first)
+		KeepCallSite(site);
+	return unique;
+}
+
+static text *
+CopyText(const text *from, MemoryContext context)
+{
+	Size		size = VARSIZE_ANY(from);
+	text	   *copy = MemoryContextAlloc(context, size);
+
+	memcpy(copy, from, size);
+	return copy;
 }
 
 /* Is the relation, which may not be attached, one that has items? */
@@ -159,9 +205,25 @@ RequireItems(const ItemRelation *relation)
 }
 
 static KeptSite *
-KeptSiteFor(Oid rowtype, Oid function)
+KeptSiteFor(Oid rowtype, Oid function, const text *columns)
 {
-	return &KeptSites[(rowtype ^ (function << 2)) % KEPT_SITES];
+	uint32		number = rowtype ^ (function << 2);
+
+	if (columns != NULL)
+		number ^= hash_bytes((const unsigned char *) VARDATA_ANY(columns),
+							 VARSIZE_ANY_EXHDR(columns));
+	return &KeptSites[number % KEPT_SITES];
+}
+
+/* Is that what is kept there, and is it still good? */
+static bool
+IsKept(const KeptSite *kept, Oid rowtype, Oid function, const text *columns)
+{
+	const CallSite *site = kept->site;
+
+	return kept->rowtype == rowtype && kept->function == function &&
+		site->relation->valid && site->relation->shape->id == kept->shape_id &&
+		(columns == NULL || CallSiteHasColumns(site, columns));
 }
 
 /* Keep a copy of a call site. */
@@ -169,18 +231,23 @@ static void
 KeepCallSite(const CallSite *site)
 {
 	const ItemShape *shape = site->relation->shape;
-	KeptSite   *kept = KeptSiteFor(shape->rowtype, site->function);
+	KeptSite   *kept = KeptSiteFor(shape->rowtype, site->function, site->columns);
 	CallSite   *copy;
 
 	if (!CanBeKept(site))
 		return;
 	if (kept->site != NULL &&
 		(kept->rowtype != shape->rowtype ||
-		 kept->function != site->function || kept->shape_id == shape->id))
+		 kept->function != site->function || kept->shape_id == shape->id ||
+		 (site->by_columns &&
+		  !CallSiteHasColumns(kept->site, site->columns))))
 		return;
 
 	copy = MemoryContextAlloc(CacheMemoryContext, sizeof(CallSite));
 	*copy = *site;
+	copy->context = CacheMemoryContext;
+	if (site->by_columns)
+		copy->columns = CopyText(site->columns, CacheMemoryContext);
 	if (site->converter != NULL)
 		copy->converter = MakeKeyConverter(site->keytype, CacheMemoryContext);
 	kept->rowtype = shape->rowtype;
@@ -196,11 +263,14 @@ KeepCallSite(const CallSite *site)
 static bool
 CanBeKept(const CallSite *site)
 {
-	const ItemShape *shape = site->relation->shape;
+	const ItemShape *shape = site->unique != NULL ? site->unique->shape :
+		site->relation->shape;
 	Oid			basetype = shape->keys[0].basetypid;
 
 	if (site->converter == NULL)
 		return true;
+	if (site->by_columns && !site->lasting)
+		return false;
 	return shape->nkeys == 1 && TypeIsPlain(basetype) &&
 		(site->keytype == basetype || site->keytype == TEXTOID ||
 		 (site->keytype == INT8OID &&

@@ -69,6 +69,7 @@ static bool ConvertInteger(ColumnConverter *column, Datum arg, Datum *value);
 static bool ParseDigits(const struct varlena *text, Datum *value);
 static Datum CanonicalForm(const ColumnConverter *column, Oid collation,
 						   Datum value);
+static void WrongType(Oid relid, const ItemShape *shape, int i, Oid argtype);
 static void WrongNumberOfColumns(Oid relid, const ItemShape *shape, int given);
 static bool IsInteger(Oid type);
 static bool IsTextual(Oid type);
@@ -89,10 +90,11 @@ MakeKeyConverter(Oid argtype, MemoryContext context)
  * from: it is locked, not open.
  */
 bool
-ConvertKey(KeyConverter *converter, ItemRelation *relation, Datum arg,
-		   Datum *key)
+ConvertKey(KeyConverter *converter, ItemRelation *relation, UniqueKey **unique,
+		   Datum arg, Datum *key)
 {
-	const ItemShape *shape = relation->shape;
+	const ItemShape *rows = relation->shape;
+	const ItemShape *shape = *unique != NULL ? (*unique)->shape : rows;
 	bool		exists;
 
 	if (converter->busy)
@@ -122,9 +124,11 @@ ConvertKey(KeyConverter *converter, ItemRelation *relation, Datum arg,
 	converter->busy = false;
 
 	if (converter->is_plain)
-		KeepToShape(relation, shape);
+		KeepToShape(relation, rows);
 	else
-		RequireShape(relation, shape);
+		RequireShape(relation, rows);
+	if (*unique != NULL)
+		*unique = RequireUniqueKey(relation, *unique);
 	return exists;
 }
 
@@ -172,10 +176,8 @@ PrepareToParse(KeyConverter *converter, const ItemShape *shape)
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *key = &shape->keys[i];
-		Form_pg_attribute att = TupleDescAttr(shape->tupdesc, key->attno - 1);
 
-		TupleDescInitEntry(rowdesc, i + 1, NameStr(att->attname),
-						   key->basetypid, -1, 0);
+		TupleDescInitEntry(rowdesc, i + 1, NULL, key->basetypid, -1, 0);
 		if (!TypeIsPlain(key->basetypid))
 			converter->is_plain = false;
 		(void) PrepareComparison(&converter->columns[i], shape, i,
@@ -230,7 +232,6 @@ static void
 PrepareColumn(KeyConverter *converter, int i, Oid relid,
 			  const ItemShape *shape, Oid argtype)
 {
-	const KeyColumn *key = &shape->keys[i];
 	ColumnConverter *column = &converter->columns[i];
 	Oid			function = InvalidOid;
 
@@ -252,18 +253,7 @@ PrepareColumn(KeyConverter *converter, int i, Oid relid,
 		column->collation = get_typcollation(argtype);
 	}
 	else
-	{
-		Form_pg_attribute att =
-			TupleDescAttr(shape->tupdesc, key->attno - 1);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("key column \"%s\" of table \"%s\" is of type %s, not %s",
-						NameStr(att->attname), get_rel_name(relid),
-						format_type_be(column->keytype),
-						format_type_be(argtype)),
-				 errhint("Give a value of that type, cast to text.")));
-	}
+		WrongType(relid, shape, i, argtype);
 	fmgr_info_cxt(function, &column->function, converter->context);
 	if (function >= FirstGenbkiObjectId || !TypeIsPlain(column->keytype) ||
 		(column->method == CONVERT_CAST && !TypeIsPlain(argtype)))
@@ -485,13 +475,29 @@ CanonicalForm(const ColumnConverter *column, Oid collation, Datum value)
 }
 
 static void
+WrongType(Oid relid, const ItemShape *shape, int i, Oid argtype)
+{
+	const KeyColumn *key = &shape->keys[i];
+	char	   *name = key->attno == InvalidAttrNumber ? psprintf("%d", i + 1) :
+		psprintf("\"%s\"", NameStr(TupleDescAttr(shape->tupdesc,
+												 key->attno - 1)->attname));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("key column %s of table \"%s\" is of type %s, not %s", name,
+					get_rel_name(relid), format_type_be(key->basetypid),
+					format_type_be(argtype)),
+			 errhint("Give a value of that type, cast to text.")));
+}
+
+static void
 WrongNumberOfColumns(Oid relid, const ItemShape *shape, int given)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("wrong number of key columns for table \"%s\": %d instead of %d",
 					get_rel_name(relid), given, shape->nkeys),
-			 errhint("Give a key of several columns as a row, in the order of the primary key: ROW(7, 42).")));
+			 errhint("Give a key of several columns as a row, in the order of its index: ROW(7, 42).")));
 }
 
 static bool

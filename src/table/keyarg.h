@@ -9,7 +9,7 @@
 #ifndef ITEMCACHE_KEYARG_H
 #define ITEMCACHE_KEYARG_H
 
-#include "table/relation.h"
+#include "table/uniquekey.h"
 
 typedef struct KeyConverter KeyConverter;
 
@@ -21,13 +21,15 @@ typedef struct KeyConverter KeyConverter;
 extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
 
 /*
- * Convert one argument, not NULL.  key[] is filled with values of the key
+ * Convert one argument, not NULL, to the key of *unique, or of the relation's
+ * primary key, if that is NULL.  key[] is filled with values of the key
  * columns' types, in the current memory context.  False if the key cannot
  * exist: a column of it is NULL, or made NULL by its cast, or out of its type's
  * range.
  *
  * May call functions of the user's, which may do anything; if so, the relation
- * has been looked at again afterwards, as by RefreshItemRelation().
+ * has been looked at again afterwards, as by RefreshItemRelation(), and *unique
+ * is what is known then.
  *
  * Raises ERRCODE_DATATYPE_MISMATCH if the argument's type or number of
  * columns is not the key's, ERRCODE_OBJECT_IN_USE if what the conversion ran
@@ -35,7 +37,7 @@ extern KeyConverter *MakeKeyConverter(Oid argtype, MemoryContext context);
  * and input functions raise.
  */
 extern bool ConvertKey(KeyConverter *converter, ItemRelation *relation,
-					   Datum arg, Datum *key);
+					   UniqueKey **unique, Datum arg, Datum *key);
 
 /*
  * The same for one column, for values that come one by one from expressions

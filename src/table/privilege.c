@@ -31,6 +31,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "table/privilege.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -60,6 +61,8 @@ static bool ShowingRead = false;
 
 static void CheckRead(ItemRelation *relation);
 static bool AskAboutRead(ItemRelation *relation, Oid user);
+static bool CheckFunctions(Node *node, void *context);
+static bool CheckFunction(Oid function, void *context);
 static void ShowRead(ItemRelation *relation, Oid user);
 static PlannedStmt *MakeReadStatement(const ItemRelation *relation);
 
@@ -98,21 +101,49 @@ HasReadPrivilege(Oid relid)
 }
 
 bool
-CheckLookupPrivilege(ItemRelation *relation)
+CheckLookupPrivilege(ItemRelation *relation, UniqueKey *unique)
 {
 	Oid			user = GetUserId();
+	Oid		   *known_user = unique != NULL ? &unique->acl_user :
+		&relation->acl_user;
+	uint64	   *known_generation = unique != NULL ? &unique->acl_generation :
+		&relation->acl_generation;
 
-	if (relation->acl_user != user || relation->acl_generation != Generation)
+	if (*known_user != user || *known_generation != Generation)
 	{
 		uint64		generation = Generation;
+		const ItemShape *shape = unique != NULL ? unique->shape :
+			relation->shape;
 
 		CheckRead(relation);
-		for (int i = 0; i < relation->shape->nkeys; i++)
-			CheckExecutePrivilege(get_opcode(relation->shape->keys[i].eqop));
-		relation->acl_user = user;
-		relation->acl_generation = generation;
+		for (int i = 0; i < shape->nkeys; i++)
+			CheckExecutePrivilege(get_opcode(shape->keys[i].eqop));
+		if (unique != NULL)
+		{
+			CheckFunctions((Node *) unique->expressions, NULL);
+			CheckFunctions(unique->predicate, NULL);
+		}
+		*known_user = user;
+		*known_generation = generation;
 	}
 	return AskAboutRead(relation, user);
+}
+
+/* As the executor does for those that a query's expressions call. */
+static bool
+CheckFunctions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, CheckFunction, context);
+	return expression_tree_walker(node, CheckFunctions, context);
+}
+
+static bool
+CheckFunction(Oid function, void *context)
+{
+	CheckExecutePrivilege(function);
+	return false;
 }
 
 bool

@@ -9,7 +9,7 @@
 #define ITEMCACHE_PRIVILEGE_H
 
 #include "miscadmin.h"
-#include "table/relation.h"
+#include "table/uniquekey.h"
 
 extern void PrivilegesInit(void);
 
@@ -18,19 +18,20 @@ extern void StatementStarted(void);
 
 /*
  * Check that the current user may read whole rows of the relation, which has
- * been brought up to date, or look them up by its key: raises
+ * been brought up to date, or look them up by a unique key of it (NULL: the primary
+ * key): raises
  * ERRCODE_INSUFFICIENT_PRIVILEGE, or what a hook of another library raises.
  * True is returned if row-level security applies to the user, so that rows must
  * be read by a query.
  */
 extern bool CheckReadPrivilege(ItemRelation *relation);
-extern bool CheckLookupPrivilege(ItemRelation *relation);
+extern bool CheckLookupPrivilege(ItemRelation *relation, UniqueKey *unique);
 
 /* Is the current user the last one who was let look up?  A hint. */
 static inline bool
-LookupWasAllowed(const ItemRelation *relation)
+LookupWasAllowed(const ItemRelation *relation, const UniqueKey *unique)
 {
-	return relation->acl_user == GetUserId();
+	return (unique != NULL ? unique->acl_user : relation->acl_user) == GetUserId();
 }
 
 /*

@@ -243,11 +243,17 @@ RequireShape(ItemRelation *relation, const ItemShape *shape)
 {
 	RefreshItemRelation(relation, false);
 	if (relation->shape != shape && !ShapesAlike(relation->shape, shape))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("table \"%s\" was altered during the call",
-						get_rel_name(relation->relid)),
-				 errdetail("A function that the call itself ran, of a cast or an operator for example, has altered it.")));
+		RefuseAltered(relation);
+}
+
+void
+RefuseAltered(const ItemRelation *relation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("table \"%s\" was altered during the call",
+					get_rel_name(relation->relid)),
+			 errdetail("A function that the call itself ran, of a cast or an operator for example, has altered it.")));
 }
 
 /* As LockRelationOid() does, but for the messages, which the caller accepts. */

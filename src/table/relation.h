@@ -106,12 +106,13 @@ extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
 /*
  * Look at the relation again: its columns and key must be those of "shape",
  * which it had before something was run that may have altered it.  Raises
- * ERRCODE_OBJECT_IN_USE if they are not.
+ * ERRCODE_OBJECT_IN_USE if they are not: RefuseAltered().
  *
- * The other does so only if there is a reason to; it is for who holds values
+ * The last one does so only if there is a reason to; it is for who holds values
  * that were made for "shape", keys for example, before they are used.
  */
 extern void RequireShape(ItemRelation *relation, const ItemShape *shape);
+extern void RefuseAltered(const ItemRelation *relation) pg_attribute_noreturn();
 
 static inline void
 KeepToShape(ItemRelation *relation, const ItemShape *shape)

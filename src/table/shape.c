@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 static uint64 NextShapeId = 1;
 
@@ -73,7 +74,7 @@ DescribeIndex(HeapTuple tuple, IndexKey *key)
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 	oidvector  *vector;
 	bool		isnull;
-	char	   *expressions;
+	char	   *text;
 
 	memset(key, 0, sizeof(IndexKey));
 	key->index.oid = form->indexrelid;
@@ -94,10 +95,12 @@ DescribeIndex(HeapTuple tuple, IndexKey *key)
 										Anum_pg_index_indcollation, &isnull));
 	memcpy(key->collations, vector->values, key->nkeys * sizeof(Oid));
 
-	key->partial = IndexText(tuple, Anum_pg_index_indpred, &key->texts) != NULL;
-	expressions = IndexText(tuple, Anum_pg_index_indexprs, &key->texts);
-	if (expressions != NULL)
-		key->expressions = (List *) stringToNode(expressions);
+	text = IndexText(tuple, Anum_pg_index_indpred, &key->texts);
+	if (text != NULL)
+		key->predicate = stringToNode(text);
+	text = IndexText(tuple, Anum_pg_index_indexprs, &key->texts);
+	if (text != NULL)
+		key->expressions = (List *) stringToNode(text);
 }
 
 /* A column that is a text, or NULL; *hash is made a hash of it, too. */
@@ -207,12 +210,14 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 	KeyColumn  *column = &shape->keys[i];
 	HeapTuple	tuple;
 	Form_pg_opclass opclass;
+	Oid			collation;
 
 	column->attno = key->attnos[i];
 	if (expression != NULL)
 	{
 		column->typid = exprType(expression);
 		column->typmod = exprTypmod(expression);
+		collation = exprCollation(expression);
 	}
 	else
 	{
@@ -221,6 +226,7 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 
 		column->typid = att->atttypid;
 		column->typmod = att->atttypmod;
+		collation = att->attcollation;
 	}
 	column->basetypid = getBaseTypeAndTypmod(column->typid, &column->typmod);
 	column->collation = key->collations[i];
@@ -252,6 +258,9 @@ DescribeKeyColumn(ItemShape *shape, const IndexKey *key, int i,
 		!OidIsValid(column->cmpproc))
 		return false;
 	column->eqproc = get_opcode(column->eqop);
+	column->usual = column->collation == collation &&
+		column->eqop == lookup_type_cache(column->basetypid,
+										  TYPECACHE_EQ_OPR)->eq_opr;
 	return true;
 }
 
@@ -299,6 +308,7 @@ ShapesAlike(const ItemShape *a, const ItemShape *b)
 	for (int i = 0; i < a->nkeys; i++)
 	{
 		if (a->keys[i].attno != b->keys[i].attno ||
+			a->keys[i].typid != b->keys[i].typid ||
 			a->keys[i].collation != b->keys[i].collation ||
 			a->keys[i].eqop != b->keys[i].eqop)
 			return false;

@@ -24,6 +24,7 @@ typedef struct KeyColumn
 	int16		typlen;
 	bool		typbyval;
 	bool		equal_by_image; /* are equal values the same bytes? */
+	bool		usual;			/* is that what "=" means for the column? */
 	Oid			opfamily;		/* the index's, and its operators */
 	Oid			eqop;
 	Oid			ltop;
@@ -75,7 +76,7 @@ typedef struct IndexKey
 	Oid			opclasses[INDEX_MAX_KEYS];
 	Oid			collations[INDEX_MAX_KEYS];
 	List	   *expressions;
-	bool		partial;
+	Node	   *predicate;		/* NULL: of all rows */
 	uint64		texts;			/* a hash of expressions and predicate */
 } IndexKey;
 

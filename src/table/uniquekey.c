@@ -21,6 +21,7 @@
 #include "access/table.h"
 #include "catalog/pg_index.h"
 #include "common/hashfn.h"
+#include "nodes/nodeFuncs.h"
 #include "table/uniquekey.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -28,6 +29,7 @@
 static UniqueKey **FindPlace(ItemRelation *relation, Oid index);
 static bool ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key);
 static UniqueKey *MakeUniqueKey(ItemRelation *relation, IndexKey *key);
+static void KeepExpressions(UniqueKey *unique, const IndexKey *key);
 static uint64 PurposeOf(const ItemShape *shape, uint64 texts);
 
 UniqueKey *
@@ -57,6 +59,7 @@ FindUniqueKey(ItemRelation *relation, Oid index)
 		{
 			key.index.usable = true;
 			unique->index = key.index;
+			unique->acl_user = InvalidOid;
 			unique->eligible = key.unique && key.index.immediate &&
 				key.index.valid;
 			unique->has_absences = key.unique && key.index.immediate &&
@@ -108,13 +111,27 @@ MakeUniqueKey(ItemRelation *relation, IndexKey *key)
 		return NULL;
 	unique = MemoryContextAllocZero(shape->context, sizeof(UniqueKey));
 	unique->index = key->index;
-	unique->partial = key->partial;
 	unique->shape = shape;
-	MakeKeySeed(relation->key, PurposeOf(shape, key->texts), unique->seed);
-	unique->by_columns = shape->by_image && !key->partial;
+	unique->purpose = PurposeOf(shape, key->texts);
+	MakeKeySeed(relation->key, unique->purpose, unique->seed);
+	unique->by_columns = shape->by_image && key->predicate == NULL;
+	KeepExpressions(unique, key);
 	*FindPlace(relation, key->index.oid) = unique;
 	MemoryContextSetParent(shape->context, relation->shape->context);
 	return unique;
+}
+
+/* Their functions looked up, as those of an index are that is opened. */
+static void
+KeepExpressions(UniqueKey *unique, const IndexKey *key)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(unique->shape->context);
+
+	unique->expressions = copyObject(key->expressions);
+	unique->predicate = copyObject(key->predicate);
+	MemoryContextSwitchTo(oldcontext);
+	fix_opfuncids((Node *) unique->expressions);
+	fix_opfuncids(unique->predicate);
 }
 
 /*
@@ -136,6 +153,17 @@ PurposeOf(const ItemShape *shape, uint64 texts)
 									  sizeof(parts), purpose);
 	}
 	return purpose | 1;
+}
+
+UniqueKey *
+RequireUniqueKey(ItemRelation *relation, const UniqueKey *unique)
+{
+	UniqueKey  *now = FindUniqueKey(relation, unique->index.oid);
+
+	if (now == NULL || now->purpose != unique->purpose ||
+		!ShapesAlike(now->shape, unique->shape))
+		RefuseAltered(relation);
+	return now;
 }
 
 UniqueKey *

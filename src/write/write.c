@@ -99,7 +99,7 @@ WriteInit(void)
 Datum
 itemcache_put(PG_FUNCTION_ARGS)
 {
-	CallSite   *site = GetCallSite(fcinfo, false, false);
+	CallSite   *site = GetCallSite(fcinfo, 0);
 	ItemRelation *relation;
 	HeapTupleHeader item;
 
@@ -125,7 +125,7 @@ itemcache_put(PG_FUNCTION_ARGS)
 Datum
 itemcache_put_many(PG_FUNCTION_ARGS)
 {
-	CallSite   *site = GetCallSite(fcinfo, true, false);
+	CallSite   *site = GetCallSite(fcinfo, CALL_OF_ARRAY);
 	ItemRelation *relation;
 	const ItemShape *shape;
 	ArrayType  *items;
@@ -166,12 +166,14 @@ itemcache_put_many(PG_FUNCTION_ARGS)
 Datum
 itemcache_delete(PG_FUNCTION_ARGS)
 {
-	CallSite   *site = GetCallSite(fcinfo, false, false);
+	CallSite   *site = GetCallSite(fcinfo, 0);
 	ItemRelation *relation = OpenForWrite(site);
+	UniqueKey  *primary = NULL;
 	Datum		key[INDEX_MAX_KEYS];
 
 	if (PG_ARGISNULL(1) ||
-		!ConvertKey(site->converter, relation, PG_GETARG_DATUM(1), key) ||
+		!ConvertKey(site->converter, relation, &primary, PG_GETARG_DATUM(1),
+					key) ||
 		ExecuteDelete(relation, key) == 0)
 		PG_RETURN_BOOL(false);
 	NoteAsyncWrite();
