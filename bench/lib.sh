@@ -84,14 +84,16 @@ want_huge_pages()
 # been reserved by others.  They stay reserved for the next server.
 reserve_huge_pages()
 {
-	local wanted
+	local wanted others
 
 	[ -n "$HUGE_PAGES" ] || return 0
 	# shellcheck disable=SC2086
 	wanted=$(run postgres -D "$WORK/data" -C shared_memory_size_in_huge_pages $1 2>"$WORK/output") ||
 		die "cannot tell how many huge pages the server wants" "$(cat "$WORK/output")"
 	[ -n "$HUGE_PAGES_BEFORE" ] || HUGE_PAGES_BEFORE=$(cat $HUGE_PAGES_FILE)
-	wanted=$((HUGE_PAGES_BEFORE + wanted))
+	# others may have more than are reserved: those were given back meanwhile
+	others=$(awk '{ n[$1] = $2 } END { print n["HugePages_Total:"] - n["HugePages_Free:"] + n["HugePages_Rsvd:"] }' /proc/meminfo)
+	wanted=$(((others > HUGE_PAGES_BEFORE ? others : HUGE_PAGES_BEFORE) + wanted))
 	[ "$(cat $HUGE_PAGES_FILE)" -lt $wanted ] || return 0
 	say $wanted >$HUGE_PAGES_FILE
 	[ "$(cat $HUGE_PAGES_FILE)" -ge $wanted ] ||
