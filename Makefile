@@ -34,6 +34,7 @@ OBJS = \
 	src/lookup/read.o \
 	src/lookup/visibility.o \
 	src/track/arrival.o \
+	src/track/mute.o \
 	src/track/notes.o \
 	src/track/track.o \
 	src/track/trigger.o \

@@ -21,6 +21,7 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
@@ -400,6 +401,21 @@ MakeRowDatum(HeapTupleHeader row, TupleDesc tupdesc, uint32 len)
 		HeapTupleHeaderSetTypMod(row, tupdesc->tdtypmod);
 		ItemPointerSetInvalid(&row->t_ctid);
 	}
+}
+
+/*
+ * Does this server pass over a queued event whose trigger is gone?  Since these
+ * minor releases at the latest; before, it raises an error.
+ */
+static inline bool
+EventsMayLoseTheirTrigger(void)
+{
+	const int	since[] = {150018, 160016, 170012, 180006};
+	long		running = strtol(GetConfigOption("server_version_num", false, false),
+								 NULL, 10);
+	long		major = running / 10000 - 15;
+
+	return major >= (long) lengthof(since) || running >= since[major];
 }
 
 #endif							/* ITEMCACHE_COMPAT_H */

@@ -26,7 +26,6 @@
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 
-static bool IsOurFunction(Oid funcid);
 static Oid	TriggerFunction(void);
 
 /*
@@ -41,7 +40,7 @@ ItemCacheTriggers(Relation rel)
 
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 	{
-		if (IsOurFunction(trigdesc->triggers[i].tgfoid))
+		if (IsTriggerFunction(trigdesc->triggers[i].tgfoid))
 			triggers = lappend(triggers, &trigdesc->triggers[i]);
 	}
 	return triggers;
@@ -65,8 +64,8 @@ FindItemCacheTrigger(Relation rel)
 }
 
 /* Only a superuser can make a C function, so its symbol is proof enough. */
-static bool
-IsOurFunction(Oid funcid)
+bool
+IsTriggerFunction(Oid funcid)
 {
 	HeapTuple	tuple;
 	bool		result = false;

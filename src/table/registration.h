@@ -45,6 +45,9 @@ extern Trigger *FindItemCacheTrigger(Relation rel);
 extern bool TriggerHasOurForm(const Trigger *trigger);
 extern bool HasTriggerOfOurForm(Relation rel);
 
+/* Is a function our trigger function?  Looks into the catalogs. */
+extern bool IsTriggerFunction(Oid funcid);
+
 /* The options of a trigger of ours. */
 extern void ReadTriggerOptions(const Trigger *trigger, TriggerOptions *options);
 

@@ -63,6 +63,12 @@ RemoveAbsences(ItemRelation *relation, TrackedRelation *tracked,
 	}
 }
 
+void
+VoidAbsences(TrackedRelation *tracked)
+{
+	tracked->narrivals = MAX_ARRIVALS;
+}
+
 bool
 AbsencesAreVoid(const TrackedRelation *tracked)
 {

@@ -19,6 +19,9 @@
 extern void RemoveAbsences(ItemRelation *relation, TrackedRelation *tracked,
 						   HeapTuple old, HeapTuple new);
 
+/* Remove no more: there are too many to be told one by one. */
+extern void VoidAbsences(TrackedRelation *tracked);
+
 /*
  * Were there so many that some were not removed?  Then the table's epoch of
  * absences has to move when the transaction is about to be seen, or prepared.

@@ -133,6 +133,7 @@ TrackRelation(ItemRelation *relation)
 	tracked->nchanged = 0;
 	tracked->overflowed = false;
 	tracked->narrivals = 0;
+	tracked->npassed = 0;
 	tracked->redefined = false;
 	tracked->owner = OWNER_NONE;
 	tracked->epoch = EPOCH_NONE;
@@ -230,7 +231,10 @@ NoteInsert(ItemRelation *relation, uint64 hash, HeapTuple tuple)
 	}
 	if (!relation->options.cache_new || relation->state != RELATION_SERVED ||
 		NumInserted >= MAX_INSERTED_KEYS || ImageBytes >= MAX_IMAGE_BYTES)
+	{
+		TrackRelation(relation)->npassed++;
 		return;
+	}
 	key = EnterKey(relation, hash);
 	NumInserted++;
 	TouchKey(key);

@@ -21,6 +21,7 @@ typedef struct TrackedRelation
 	int			nchanged;		/* keys noted that are updated or deleted */
 	bool		overflowed;		/* too many keys: its epoch will move */
 	int			narrivals;		/* see arrival.h */
+	int			npassed;		/* rows inserted that were not noted */
 	bool		redefined;		/* DDL: publishes nothing */
 	int			owner;			/* slot to publish under, with this epoch */
 	uint64		epoch;

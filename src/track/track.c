@@ -38,6 +38,12 @@
 /* Relations whose relcache messages are told apart; past that, all are meant. */
 #define MAX_MESSAGES		64
 
+/*
+ * So many rows inserted that are not noted, of which it is nevertheless told that
+ * they came; past that, they are not.
+ */
+#define MAX_PASSED			256
+
 typedef enum TrackPhase
 {
 	PHASE_OPEN,					/* noting */
@@ -57,6 +63,7 @@ static Oid	DroppedDatabase = InvalidOid;
 static object_access_hook_type PreviousObjectAccessHook = NULL;
 
 
+static RowInterest InterestIn(TrackedRelation *tracked);
 static void XactCallbackFn(XactEvent event, void *arg);
 static void SubXactCallbackFn(SubXactEvent event, SubTransactionId subid,
 							  SubTransactionId parent, void *arg);
@@ -87,7 +94,7 @@ TrackInit(void)
  *-------------------------------------------------------------------------
  */
 
-void
+RowInterest
 TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 {
 	const ItemShape *shape = relation->shape;
@@ -103,7 +110,7 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 			OwnerMoveEpoch(relation->key);
 		else
 			TrackRelation(relation)->overflowed = true;
-		return;
+		return INTEREST_ALL;
 	}
 
 	if (old != NULL)
@@ -127,14 +134,14 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 			StoreRemove(relation->key, newhash);
 			RemoveAbsences(relation, NULL, old, new);
 		}
-		return;
+		return INTEREST_ALL;
 	}
 
 	tracked = TrackRelation(relation);
 	if (new != NULL)
 		RemoveAbsences(relation, tracked, old, new);
 	if (tracked->overflowed)
-		return;
+		return INTEREST_NONE;
 	Assert(old != NULL || new != NULL);
 	if (old == NULL)
 		NoteInsert(relation, newhash, new);
@@ -147,6 +154,19 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 		NoteRemoval(relation, oldhash);
 		NoteUpdate(relation, newhash, NULL, new);
 	}
+	return InterestIn(tracked);
+}
+
+/* Monotonous: what is not wanted will not be wanted later in the transaction. */
+static RowInterest
+InterestIn(TrackedRelation *tracked)
+{
+	if (tracked->overflowed)
+		return INTEREST_NONE;
+	if (tracked->npassed < MAX_PASSED)
+		return INTEREST_ALL;
+	VoidAbsences(tracked);
+	return INTEREST_CHANGES;
 }
 
 /*-------------------------------------------------------------------------

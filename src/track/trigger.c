@@ -22,7 +22,7 @@
  *	- What is new is the tuple as it was given to the table, not yet
  *	  compressed or put out of line; ItemImage() makes the same of both.
  *
- * May call: privilege, relation, track, store.
+ * May call: mute, track, privilege, registration, relation, store.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,6 +38,7 @@
 #include "store/store.h"
 #include "table/privilege.h"
 #include "table/relation.h"
+#include "track/mute.h"
 #include "track/track.h"
 #include "track/trigger.h"
 #include "utils/inval.h"
@@ -49,6 +50,7 @@ struct RowCondition
 {
 	Relation	rel;
 	ItemRelation *relation;
+	ResultRelInfo *rri;			/* the target it is set at */
 };
 
 /* OID of itemcache_track(), if known and no function has changed since. */
@@ -60,7 +62,9 @@ PG_FUNCTION_INFO_V1(itemcache_track);
 
 static void StartExecutor(QueryDesc *queryDesc, int eflags);
 static void SetConditions(EState *estate, ResultRelInfo *rri);
-static ExprState *MakeCondition(EState *estate, Relation rel);
+static bool CallsUs(const Trigger *trigger);
+static ExprState *MakeCondition(EState *estate, ResultRelInfo *rri);
+static bool IsCondition(const ExprState *state);
 static Datum NoteRowChange(ExprState *state, ExprContext *econtext,
 						   bool *isnull);
 static HeapTuple SlotTuple(TupleTableSlot *slot, HeapTuple tuple);
@@ -70,6 +74,7 @@ void
 TriggerInit(void)
 {
 	CacheRegisterSyscacheCallback(PROCOID, FunctionsChanged, (Datum) 0);
+	MuteInit();
 	PreviousExecutorStartHook = ExecutorStart_hook;
 	ExecutorStart_hook = StartExecutor;
 }
@@ -83,6 +88,7 @@ itemcache_track(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TriggerEvent event;
+	RowInterest interest;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -100,14 +106,16 @@ itemcache_track(PG_FUNCTION_ARGS)
 
 	TriggerFunction = fcinfo->flinfo->fn_oid;
 	if (TRIGGER_FIRED_BY_INSERT(event))
-		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
-					   NULL, trigdata->tg_trigtuple);
+		interest = TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+								  NULL, trigdata->tg_trigtuple);
 	else if (TRIGGER_FIRED_BY_UPDATE(event))
-		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
-					   trigdata->tg_trigtuple, trigdata->tg_newtuple);
+		interest = TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+								  trigdata->tg_trigtuple,
+								  trigdata->tg_newtuple);
 	else
-		TrackRowChange(ItemRelationOf(trigdata->tg_relation),
-					   trigdata->tg_trigtuple, NULL);
+		interest = TrackRowChange(ItemRelationOf(trigdata->tg_relation),
+								  trigdata->tg_trigtuple, NULL);
+	MuteCopy(trigdata, interest);
 	return PointerGetDatum(NULL);
 }
 
@@ -120,14 +128,14 @@ static void
 StartExecutor(QueryDesc *queryDesc, int eflags)
 {
 	StatementStarted();
+	EndMute();
 	if (PreviousExecutorStartHook)
 		PreviousExecutorStartHook(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
 
 	/* only a hook that does without the executor leaves no EState */
-	if (queryDesc->operation != CMD_SELECT && OidIsValid(TriggerFunction) &&
-		queryDesc->estate != NULL)
+	if (queryDesc->estate != NULL)
 	{
 		ListCell   *lc;
 
@@ -149,24 +157,43 @@ SetConditions(EState *estate, ResultRelInfo *rri)
 	{
 		Trigger    *trigger = &trigdesc->triggers[i];
 
-		if (trigger->tgfoid != TriggerFunction ||
-			trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
-			!TriggerHasOurForm(trigger))
+		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
+			!TriggerHasOurForm(trigger) || !CallsUs(trigger))
 			continue;
 		trigger->tgqual = MemoryContextStrdup(estate->es_query_cxt, "");
-		rri->ri_TrigWhenExprs[i] = MakeCondition(estate, rri->ri_RelationDesc);
+		rri->ri_TrigWhenExprs[i] = MakeCondition(estate, rri);
 	}
 }
 
+/*
+ * The first statement of a session that writes has to look: it may write very
+ * many rows.  When functions have changed since, the trigger is fired once,
+ * and says so itself.
+ */
+static bool
+CallsUs(const Trigger *trigger)
+{
+	static bool looked = false;
+
+	if (!looked)
+	{
+		looked = true;
+		if (IsTriggerFunction(trigger->tgfoid))
+			TriggerFunction = trigger->tgfoid;
+	}
+	return trigger->tgfoid == TriggerFunction;
+}
+
 static ExprState *
-MakeCondition(EState *estate, Relation rel)
+MakeCondition(EState *estate, ResultRelInfo *rri)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
 	RowCondition *condition = palloc(sizeof(RowCondition));
 	ExprState  *state = makeNode(ExprState);
 
-	condition->rel = rel;
-	condition->relation = ItemRelationOf(rel);
+	condition->rel = rri->ri_RelationDesc;
+	condition->relation = ItemRelationOf(rri->ri_RelationDesc);
+	condition->rri = rri;
 	state->flags = EEO_FLAG_IS_QUAL;
 	state->evalfunc = NoteRowChange;
 	state->evalfunc_private = condition;
@@ -184,6 +211,12 @@ NoteRowChange(ExprState *state, ExprContext *econtext, bool *isnull)
 	return BoolGetDatum(false);
 }
 
+static bool
+IsCondition(const ExprState *state)
+{
+	return state != NULL && state->evalfunc == NoteRowChange;
+}
+
 RowCondition *
 OnlyRowCondition(const ResultRelInfo *rri)
 {
@@ -198,7 +231,7 @@ OnlyRowCondition(const ResultRelInfo *rri)
 								  TRIGGER_TYPE_ROW, TRIGGER_TYPE_AFTER,
 								  TRIGGER_TYPE_UPDATE))
 			continue;
-		if (state == NULL || state->evalfunc != NoteRowChange)
+		if (!IsCondition(state))
 			return NULL;
 		condition = state->evalfunc_private;
 	}
@@ -210,11 +243,13 @@ NoteVersions(RowCondition *condition, TupleTableSlot *old, TupleTableSlot *new)
 {
 	HeapTupleData oldtuple;
 	HeapTupleData newtuple;
+	RowInterest interest;
 
 	if (!condition->relation->valid)
 		condition->relation = ItemRelationOf(condition->rel);
-	TrackRowChange(condition->relation, SlotTuple(old, &oldtuple),
-				   SlotTuple(new, &newtuple));
+	interest = TrackRowChange(condition->relation, SlotTuple(old, &oldtuple),
+							  SlotTuple(new, &newtuple));
+	MuteConditions(condition->rri, interest, IsCondition);
 }
 
 /*
