@@ -3,6 +3,7 @@ OBJS = \
 	src/itemcache.o \
 	src/settings.o \
 	src/testpoint.o \
+	src/store/admission.o \
 	src/store/owner.o \
 	src/store/secret.o \
 	src/store/stats.o \

@@ -34,7 +34,9 @@ CREATE FUNCTION itemcache.stats_get_1_1(
 	OUT outdated bigint,
 	OUT replayed bigint,
 	OUT replay_resets bigint,
-	OUT replay_memory bigint)
+	OUT replay_memory bigint,
+	OUT spared bigint,
+	OUT tables_spared integer)
 RETURNS record
 AS 'MODULE_PATHNAME', 'itemcache_stats'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -45,7 +47,8 @@ SELECT s.memory, s.memory_used, s.items, s.capacity, s.tables, s.table_capacity,
 	   s.removals, s.overflows, s.evictions, s.tables_refused, s.preloader,
 	   CASE WHEN l.lookups OPERATOR(pg_catalog.>) 0
 			THEN pg_catalog.round(s.hits OPERATOR(pg_catalog./) l.lookups, 4) END AS hit_ratio,
-	   s.standby, s.outdated, s.replayed, s.replay_resets, s.replay_memory
+	   s.standby, s.outdated, s.replayed, s.replay_resets, s.replay_memory,
+	   s.spared, s.tables_spared
 FROM itemcache.stats_get_1_1() s,
 	 LATERAL (SELECT (s.hits OPERATOR(pg_catalog.+) s.misses OPERATOR(pg_catalog.+) s.bypasses)::pg_catalog.numeric) l(lookups);
 COMMENT ON COLUMN itemcache.stats.standby IS '"primary"; "standby", "promoted" (started as one); or "not followed": a standby that was not started as one, and does not use the cache before it is promoted';
@@ -53,6 +56,8 @@ COMMENT ON COLUMN itemcache.stats.outdated IS 'misses, on a standby, whose item 
 COMMENT ON COLUMN itemcache.stats.replayed IS 'row versions, of tables that are cached here, that were changed or deleted by what was replayed';
 COMMENT ON COLUMN itemcache.stats.replay_resets IS 'tables whose cached items were dropped because the primary had locked them exclusively';
 COMMENT ON COLUMN itemcache.stats.replay_memory IS 'bytes of the memory that keep track of what is replayed; 0 on a server that was not started as a standby';
+COMMENT ON COLUMN itemcache.stats.spared IS 'misses whose row was not cached, because the cache is full, and of its table hardly anything that came in lately was looked up again';
+COMMENT ON COLUMN itemcache.stats.tables_spared IS 'tables of which not every row that is read is cached at the moment: see tables.fills_one_in';
 DROP FUNCTION itemcache.stats_get();
 ALTER FUNCTION itemcache.stats_get_1_1() RENAME TO stats_get;
 COMMENT ON FUNCTION itemcache.stats_get() IS
@@ -80,7 +85,9 @@ CREATE FUNCTION itemcache.tables_get_1_1(
 	OUT removals bigint,
 	OUT overflows bigint,
 	OUT evictions bigint,
-	OUT outdated bigint)
+	OUT outdated bigint,
+	OUT spared bigint,
+	OUT fills_one_in integer)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'itemcache_tables'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
@@ -91,11 +98,13 @@ SELECT t.relid, t.leaf_of, t.state, t.served, t.preload, t.cache_new, t.items, t
 	   t.overflows, t.evictions,
 	   CASE WHEN l.lookups OPERATOR(pg_catalog.>) 0
 			THEN pg_catalog.round(t.hits OPERATOR(pg_catalog./) l.lookups, 4) END AS hit_ratio,
-	   t.outdated
+	   t.outdated, t.spared, t.fills_one_in
 FROM itemcache.tables_get_1_1() t,
 	 LATERAL (SELECT (t.hits OPERATOR(pg_catalog.+) t.misses OPERATOR(pg_catalog.+) t.bypasses)::pg_catalog.numeric) l(lookups);
 COMMENT ON COLUMN itemcache.tables.state IS '"served", or why lookups read the table instead ("in recovery": an unlogged table on a standby, or stats.standby is "not followed"); "locked" if it could not be looked at because of another session''s lock';
 COMMENT ON COLUMN itemcache.tables.outdated IS 'misses, on a standby, whose item was cached, but its row has been changed since by what was replayed';
+COMMENT ON COLUMN itemcache.tables.spared IS 'misses whose row was not cached, because the cache is full, and hardly anything of the table that came in lately was looked up again';
+COMMENT ON COLUMN itemcache.tables.fills_one_in IS '1: every row that is read is cached; more: of rows that are asked for the first time, one in so many is, and the others when they are asked for again';
 DROP FUNCTION itemcache.tables_get();
 ALTER FUNCTION itemcache.tables_get_1_1() RENAME TO tables_get;
 COMMENT ON FUNCTION itemcache.tables_get() IS

@@ -44,6 +44,7 @@
 #include "preload/preload.h"
 #include "replay/replay.h"
 #include "settings.h"
+#include "store/admission.h"
 #include "store/stats.h"
 #include "store/store.h"
 #include "table/privilege.h"
@@ -54,8 +55,8 @@
  * Columns of the functions behind the views.  Those of an older version of the
  * extension have fewer: the first ones.
  */
-#define STATS_COLUMNS	25
-#define TABLES_COLUMNS	20
+#define STATS_COLUMNS	27
+#define TABLES_COLUMNS	22
 
 /* A row of itemcache.tables in the making. */
 typedef struct TableRow
@@ -75,6 +76,7 @@ typedef struct TableRow
 	uint64		items;
 	uint64		bytes;
 	uint64		evictions;
+	int			fills_one_in;	/* of a partitioned table: the most of its leaves */
 	uint64		counts[COUNTER_KINDS];
 } TableRow;
 
@@ -101,6 +103,7 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	StoreStats	stats;
 	uint64		items = 0;
 	uint64		bytes = 0;
+	int			tables_spared = 0;
 	uint64		counts[COUNTER_KINDS];
 	ReplayStats replay;
 	Datum		values[STATS_COLUMNS];
@@ -117,7 +120,11 @@ itemcache_stats(PG_FUNCTION_ARGS)
 
 	/* the store's own sums have what is garbage since an epoch moved */
 	for (int number = 0; number < OwnerCount(); number++)
+	{
 		AddHoldings(number, &items, &bytes);
+		if (AdmissionOneIn(number) > 1)
+			tables_spared++;
+	}
 
 	values[i++] = Int64GetDatum(stats.memory);
 	values[i++] = Int64GetDatum(bytes);
@@ -145,6 +152,8 @@ itemcache_stats(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum(replay.versions);
 	values[i++] = Int64GetDatum(replay.tables);
 	values[i++] = Int64GetDatum(replay.memory);
+	values[i++] = Int64GetDatum(counts[COUNT_SPARED]);
+	values[i++] = Int32GetDatum(tables_spared);
 	Assert(i == lengthof(values) && tupdesc->natts <= i);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
@@ -240,6 +249,7 @@ MakeRows(List *relids)
 
 		memset(row, 0, sizeof(TableRow));
 		row->relid = lfirst_oid(lc);
+		row->fills_one_in = 1;
 	}
 	return rows;
 }
@@ -316,6 +326,7 @@ CountTable(TableRow *row)
 	{
 		AddHoldings(number, &row->items, &row->bytes);
 		row->evictions += pg_atomic_read_u64(&OwnerSlot(number)->evictions);
+		row->fills_one_in = AdmissionOneIn(number);
 	}
 }
 
@@ -361,6 +372,7 @@ AddRow(TableRow *sum, const TableRow *row)
 	sum->items += row->items;
 	sum->bytes += row->bytes;
 	sum->evictions += row->evictions;
+	sum->fills_one_in = Max(sum->fills_one_in, row->fills_one_in);
 	for (int kind = 0; kind < COUNTER_KINDS; kind++)
 		sum->counts[kind] += row->counts[kind];
 }
@@ -425,6 +437,8 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = Int64GetDatum(row->evictions);
 	/* since 1.1 */
 	values[i++] = Int64GetDatum(row->counts[COUNT_OUTDATED]);
+	values[i++] = Int64GetDatum(row->counts[COUNT_SPARED]);
+	values[i++] = Int32GetDatum(row->fills_one_in);
 	Assert(i == lengthof(values) && rsinfo->setDesc->natts <= i);
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -28,15 +28,13 @@
 #include "lookup/absence.h"
 #include "lookup/alias.h"
 #include "lookup/fetch.h"
+#include "lookup/fill.h"
 #include "lookup/visibility.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "store/store.h"
 #include "utils/lsyscache.h"
 #include "utils/memdebug.h"
-
-/* Room for a row of so many bytes is asked for before it is cached. */
-#define PREFETCH_ROOM	320
 
 /* What is copied of an image at first, and at most without looking. */
 #define MIN_PREFIX		64
@@ -58,7 +56,7 @@ static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 						const StoreItem *item, Datum *values, bool *isnull);
 static void ShowBuffer(ItemFetcher *fetcher, Size size);
 static void GrowBuffer(ItemFetcher *fetcher, Size size);
-static bool FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
+static bool FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 						   const Datum *key, uint64 hash, const FetchHint *hint,
 						   Datum *values, bool *isnull, ItemPointer tid);
 static void FindOthers(ItemFetcher *fetcher);
@@ -220,18 +218,18 @@ FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 		return;
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, &access);
-	for (int i = 0; i < nkeys && access.fill; i++)
+	for (int i = 0; i < nkeys; i++)
 	{
 		if (keys[i] != NULL)
-			StorePrefetchFill(hashes[i]);
+			PrefetchFill(&access, hashes[i]);
 	}
 	FindItems(fetcher->reader, nkeys, keys, tids);
 	for (int i = 0; i < nkeys; i++)
 	{
 		hints[i].found = keys[i] != NULL;
 		hints[i].tid = tids[i];
-		if (access.fill && keys[i] != NULL)
-			StorePrefetchRoom(hashes[i], PREFETCH_ROOM);
+		if (keys[i] != NULL)
+			PrefetchRoom(&access, hashes[i]);
 	}
 }
 
@@ -265,8 +263,8 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 		fetcher->nrows = 0;
 		return false;
 	}
-	if (access.fill && (hint == NULL || !hint->found))
-		StorePrefetchFill(hash);
+	if (hint == NULL || !hint->found)
+		PrefetchFill(&access, hash);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
 	if (instrument)
@@ -396,7 +394,7 @@ GrowBuffer(ItemFetcher *fetcher, Size size)
 
 /* The values stay where they are, on the page that the reader has pinned. */
 static bool
-FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
+FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 			   const Datum *key, uint64 hash, const FetchHint *hint,
 			   Datum *values, bool *isnull, ItemPointer tid)
 {
@@ -406,6 +404,7 @@ FetchFromTable(ItemFetcher *fetcher, const ItemAccess *access,
 
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, access);
+	access->fill = FillPays(access, hash);
 	if (!ReadKey(fetcher, access, key, hash, hint))
 	{
 		fetcher->nrows = 0;

@@ -27,13 +27,18 @@
 
 #include "compat.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "lookup/fill.h"
 #include "replay/replay.h"
 #include "settings.h"
 #include "storage/bufmgr.h"
+#include "store/admission.h"
 #include "table/warmth.h"
 #include "testpoint.h"
+
+/* Room for a row of so many bytes is asked for before it is cached. */
+#define PREFETCH_ROOM	320
 
 static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
@@ -47,6 +52,31 @@ void
 CountTooLarge(const ItemAccess *access)
 {
 	RelationCount(access->relation, COUNT_TOO_LARGE, 1);
+}
+
+bool
+FillPays(const ItemAccess *access, uint64 hash)
+{
+	if (!access->fill)
+		return false;
+	if (AdmitNewcomer(hash, access->epoch, GetCurrentStatementStartTimestamp()))
+		return true;
+	RelationCount(access->relation, COUNT_SPARED, 1);
+	return false;
+}
+
+void
+PrefetchFill(const ItemAccess *access, uint64 hash)
+{
+	if (access->fill && !PrefetchAdmission(hash, access->epoch))
+		StorePrefetchFill(hash);
+}
+
+void
+PrefetchRoom(const ItemAccess *access, uint64 hash)
+{
+	if (access->fill && AdmissionOneIn(EpochOwner(access->epoch)) == 1)
+		StorePrefetchRoom(hash, PREFETCH_ROOM);
 }
 
 void

@@ -34,6 +34,19 @@ extern void FillItems(const ItemAccess *access, Buffer buffer,
 					  FillItem *items, int nitems, bool if_room);
 
 /*
+ * Shall what has been looked up by the key of this hash, and is not in the store,
+ * be cached, if it is found in the table?  Asked once for a lookup, before any work
+ * is done for the fill: the answer to a second time would be another.  Counts
+ * those that are not.
+ *
+ * PrefetchFill() has the processor fetch what the answer, or else the fill, will
+ * read, and some time later PrefetchRoom() what the fill will write.
+ */
+extern bool FillPays(const ItemAccess *access, uint64 hash);
+extern void PrefetchFill(const ItemAccess *access, uint64 hash);
+extern void PrefetchRoom(const ItemAccess *access, uint64 hash);
+
+/*
  * Largest image that may be cached, in bytes (itemcache.max_item_size); and a
  * row that was read and has a larger one, or one that the store cannot hold.
  */

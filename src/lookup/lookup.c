@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "lookup/absence.h"
 #include "lookup/alias.h"
+#include "lookup/fill.h"
 #include "lookup/keytest.h"
 #include "lookup/lookup.h"
 #include "lookup/read.h"
@@ -123,11 +124,8 @@ LookupItem(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
 		RelationCount(relation, COUNT_HITS, 1);
 	else
 	{
-		if (lookup.access.fill)
-		{
-			StorePrefetchFill(hash);
-			StorePrefetchRoom(hash, PREFETCH_SIZE);
-		}
+		PrefetchFill(&lookup.access, hash);
+		PrefetchRoom(&lookup.access, hash);
 		ReadMissing(&lookup, 1, 1, &key, &result, NULL);
 	}
 	return result;

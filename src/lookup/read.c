@@ -69,7 +69,7 @@ static void BeginSearch(ItemReader *reader, const Datum *key);
 static void PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids);
 static void PrefetchTuple(Page page, OffsetNumber offset);
 static bool ReadKey(ItemReader *reader, const ItemAccess *access,
-					const Datum *key, const ItemPointerData *tid);
+					const Datum *key, uint64 hash, const ItemPointerData *tid);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
 static void RefuseMore(const ItemRelation *relation,
@@ -331,20 +331,28 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 	ItemReader	reader;
 	ItemPointerData tids[READ_AHEAD_MAX];
 	bool		ahead = nkeys > 1 && MayReadAhead(access);
-	uint64		row;
+	ItemAccess	spared = *access;
 
+	spared.fill = false;
 	OpenItemReader(&reader, access);
 	if (ahead)
 		FindItems(&reader, nkeys, keys, tids);
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (keys[i] == NULL ||
-			!ReadKey(&reader, access, keys[i], ahead ? &tids[i] : NULL))
+		const ItemAccess *filling;
+		uint64		hash;
+		uint64		row;
+
+		if (keys[i] == NULL)
+			continue;
+		hash = KeyHash(access->key, access->seed, keys[i]);
+		filling = FillPays(access, hash) ? access : &spared;
+		if (!ReadKey(&reader, filling, keys[i], hash, ahead ? &tids[i] : NULL))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
-		if (FillFromReader(&reader, access, results[i], &row) &&
+		if (FillFromReader(&reader, filling, results[i], &row) &&
 			access->alias != NULL)
-			PutAlias(access, KeyHash(access->key, access->seed, keys[i]), row);
+			PutAlias(access, hash, row);
 		while (!access->unique && ReadAnother(&reader))
 		{
 			if (more == NULL)
@@ -358,9 +366,8 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 /* The row of a key; if there is none, cache that. */
 static bool
 ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key,
-		const ItemPointerData *tid)
+		uint64 hash, const ItemPointerData *tid)
 {
-	uint64		hash = KeyHash(access->key, access->seed, key);
 	AbsenceFill absence;
 
 	if (tid != NULL && ReadItemAhead(reader, tid))

@@ -160,6 +160,10 @@ OwnerShmemInit(Size memory)
 		}
 		pg_atomic_init_u64(&owner->evictions, 0);
 		pg_atomic_init_u64(&owner->planned, 0);
+		pg_atomic_init_u32(&owner->admission, 0);
+		pg_atomic_init_u32(&owner->newcomers, 0);
+		pg_atomic_init_u32(&owner->newcomers_found, 0);
+		pg_atomic_init_u32(&owner->window_began_s, 0);
 		for (int kind = 0; kind < COUNTER_KINDS; kind++)
 			pg_atomic_init_u64(&owner->counters[kind], 0);
 	}
@@ -444,6 +448,9 @@ AssignSlot(int number, uint64 key)
 	garbage = ForgetItems(owner, STORE_ROW, STORE_ABSENCE);
 	pg_atomic_write_u64(&owner->evictions, 0);
 	pg_atomic_write_u64(&owner->planned, 0);
+	pg_atomic_write_u32(&owner->admission, 0);
+	pg_atomic_write_u32(&owner->newcomers, 0);
+	pg_atomic_write_u32(&owner->newcomers_found, 0);
 	for (int kind = 0; kind < COUNTER_KINDS; kind++)
 		pg_atomic_fetch_add_u64(&control->retired[kind],
 								pg_atomic_exchange_u64(&owner->counters[kind], 0));

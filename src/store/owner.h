@@ -57,6 +57,7 @@ typedef enum CounterKind
 								 * noted, which emptied the cache of the table */
 	COUNT_OUTDATED,				/* misses whose item was there, but replay had
 								 * changed its row since (rule 0) */
+	COUNT_SPARED,				/* rows read that were not worth a fill */
 	COUNTER_KINDS
 } CounterKind;
 
@@ -79,6 +80,11 @@ typedef struct Owner
 	pg_atomic_uint64 bytes[STORE_KINDS];	/* what these take in the rings */
 	pg_atomic_uint64 evictions;
 	pg_atomic_uint64 planned;	/* rows that plans know of: see warmth.c */
+	/* how much of what misses is put in: see admission.c */
+	pg_atomic_uint32 admission; /* number of the window 24 | halvings 8 */
+	pg_atomic_uint32 newcomers; /* put in since it began ... */
+	pg_atomic_uint32 newcomers_found;	/* ... and hit while young */
+	pg_atomic_uint32 window_began_s;	/* when it began, in seconds */
 	pg_atomic_uint64 counters[COUNTER_KINDS];	/* folded here by backends that
 												 * gave up their line */
 } Owner;

@@ -505,6 +505,10 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 		DropEntry(partition, slot, victim, true);
 	}
 
+	/* what is read from the table, is not back, and costs another its place */
+	if (committed && !if_room && old_ring == RINGS && ring == RING_SMALL)
+		CountNewcomer(EntryEpoch(header));
+
 	entry = RingAppend(partition, ring, units, &position);
 	WriteEntry(entry, header, content);
 	AddEntry(partition, ring, entry);

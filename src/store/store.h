@@ -81,6 +81,7 @@ typedef struct StoreItem
 	StoreMark	mark;
 	Size		size;			/* bytes of payload */
 	/* the rest is the store's own */
+	uint64		epoch;
 	const char *payload;
 	pg_atomic_uint64 *tail;
 	uint64		position;

@@ -51,7 +51,8 @@ static uint64 NextPosition(int ring, uint64 position, uint64 units);
 static uint64 NextLap(int ring, uint64 position);
 static bool NextToSweep(StorePartition *partition);
 static StoreGhosts *GhostsOf(StorePartition *partition, uint64 bits);
-static void GhostAdd(StorePartition *partition, uint64 bits);
+static int	GhostFind(StorePartition *partition, const StoreGhosts *ghosts,
+					  uint16 tag);
 static void SubtractAtMost(pg_atomic_uint64 *counter, uint64 n);
 
 /* Can an entry be appended as things are? */
@@ -218,25 +219,37 @@ bool
 GhostTake(StorePartition *partition, uint64 bits)
 {
 	StoreGhosts *ghosts = GhostsOf(partition, bits);
-	uint16		tag = (uint16) TagOf(bits);
-	uint64		ways;
+	int			i = GhostFind(partition, ghosts, (uint16) TagOf(bits));
 
-	/* as many fingerprints count as the main ring has items */
-	ways = (partition->items[RING_MAIN] + store_layout.nghosts - 1) /
-		store_layout.nghosts;
-	ways = Min(ways, GHOST_WAYS);
+	if (i < 0)
+		return false;
+	memmove(&ghosts->tags[i], &ghosts->tags[i + 1],
+			(GHOST_WAYS - 1 - i) * sizeof(uint16));
+	ghosts->tags[GHOST_WAYS - 1] = 0;
+	return true;
+}
 
-	for (int i = 0; i < (int) ways; i++)
-	{
-		if (ghosts->tags[i] == tag)
-		{
-			memmove(&ghosts->tags[i], &ghosts->tags[i + 1],
-					(GHOST_WAYS - 1 - i) * sizeof(uint16));
-			ghosts->tags[GHOST_WAYS - 1] = 0;
-			return true;
-		}
-	}
-	return false;
+/* The same, but it stays. */
+bool
+GhostHas(StorePartition *partition, uint64 bits)
+{
+	return GhostFind(partition, GhostsOf(partition, bits), (uint16) TagOf(bits)) >= 0;
+}
+
+void
+GhostAdd(StorePartition *partition, uint64 bits)
+{
+	StoreGhosts *ghosts = GhostsOf(partition, bits);
+
+	memmove(&ghosts->tags[1], &ghosts->tags[0],
+			(GHOST_WAYS - 1) * sizeof(uint16));
+	ghosts->tags[0] = (uint16) TagOf(bits);
+}
+
+void
+GhostPrefetch(StorePartition *partition, uint64 bits)
+{
+	prefetch(GhostsOf(partition, bits));
 }
 
 /*
@@ -417,14 +430,23 @@ GhostsOf(StorePartition *partition, uint64 bits)
 		((bits * store_layout.nghosts) >> ENTRY_HASH_BITS);
 }
 
-static void
-GhostAdd(StorePartition *partition, uint64 bits)
+/* Where a fingerprint is in a set; -1 if it is not. */
+static int
+GhostFind(StorePartition *partition, const StoreGhosts *ghosts, uint16 tag)
 {
-	StoreGhosts *ghosts = GhostsOf(partition, bits);
+	uint64		ways;
 
-	memmove(&ghosts->tags[1], &ghosts->tags[0],
-			(GHOST_WAYS - 1) * sizeof(uint16));
-	ghosts->tags[0] = (uint16) TagOf(bits);
+	/* as many fingerprints count as the main ring has items */
+	ways = (partition->items[RING_MAIN] + store_layout.nghosts - 1) /
+		store_layout.nghosts;
+	ways = Min(ways, GHOST_WAYS);
+
+	for (int i = 0; i < (int) ways; i++)
+	{
+		if (ghosts->tags[i] == tag)
+			return i;
+	}
+	return -1;
 }
 
 /* The counts of owners were zeroed if the epoch moved; don't go below that. */

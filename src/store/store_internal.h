@@ -112,7 +112,12 @@ typedef struct StoreBucket
 
 StaticAssertDecl(sizeof(StoreBucket) == 64, "a bucket is a cache line");
 
-/* A set of the ghost table, newest first; 0 where there is none yet. */
+/*
+ * A set of the ghost table, newest first; 0 where there is none yet.  Written
+ * under the partition's lock, and by who fills nothing also without it
+ * (admission.c): two at a time may lose a fingerprint, or double it.  So
+ * fingerprints are hints.
+ */
 #define GHOST_WAYS			32
 
 typedef struct StoreGhosts
@@ -394,5 +399,14 @@ extern void DropEntry(StorePartition *partition, StoreSlot *slot,
 extern bool SweepIsDue(StorePartition *partition);
 extern void Sweep(StorePartition *partition, int budget);
 extern bool GhostTake(StorePartition *partition, uint64 bits);
+
+/* ... but these without the lock, too */
+extern bool GhostHas(StorePartition *partition, uint64 bits);
+extern void GhostAdd(StorePartition *partition, uint64 bits);
+extern void GhostPrefetch(StorePartition *partition, uint64 bits);
+
+/* admission.c */
+extern void CountNewcomer(uint64 epoch);
+extern void CountNewcomerFound(const StoreItem *item);
 
 #endif							/* ITEMCACHE_STORE_INTERNAL_H */

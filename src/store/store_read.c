@@ -144,6 +144,7 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 	item->committed = (word & SLOT_COMMITTED) != 0;
 	item->size = EntryPayloadSize(&header, kind);
 	item->payload = EntryPayload(entry, kind);
+	item->epoch = epoch;
 	item->tail = &partition->tail[ring];
 	item->position = tail + distance;
 	item->slot = slot;
@@ -243,8 +244,11 @@ StoreTouch(const StoreItem *item)
 
 	/* a lost race loses one use: not worth another try */
 	if (((word ^ item->slot_word) & ~SLOT_READER_BITS) == 0 &&
-		SlotFreq(word) < SLOT_FREQ_MAX)
-		pg_atomic_compare_exchange_u64(item->slot, &word, word + SLOT_FREQ_ONE);
+		SlotFreq(word) < SLOT_FREQ_MAX &&
+		pg_atomic_compare_exchange_u64(item->slot, &word, word + SLOT_FREQ_ONE) &&
+		SlotFreq(word) == 0 && SlotRing(word) == RING_SMALL &&
+		item->committed)
+		CountNewcomerFound(item);
 }
 
 void
