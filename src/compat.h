@@ -346,6 +346,11 @@ PrunePage(Relation rel, Buffer buffer)
 	initial_cost_nestloop((root), (workspace), (jointype), (outer), (inner), (extra))
 #endif
 
+/* 18's name, and place, for what marks a function that does not return. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 19's name for going on with the next case. */
 #if PG_VERSION_NUM < 190000
 #define pg_fallthrough __attribute__((fallthrough))

@@ -72,8 +72,8 @@ static bool ReadKey(ItemReader *reader, const ItemAccess *access,
 					const Datum *key, uint64 hash, const ItemPointerData *tid);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
-static void RefuseMore(const ItemRelation *relation,
-					   const UniqueKey *unique) pg_attribute_noreturn();
+pg_noreturn static void RefuseMore(const ItemRelation *relation,
+								  const UniqueKey *unique);
 static HeapTupleHeader ResultRow(SPITupleTable *table, uint64 row);
 static void CheckResultType(ItemRelation *relation);
 static SPIPlanPtr GetReadPlan(ItemRelation *relation, const UniqueKey *unique);

@@ -112,7 +112,7 @@ extern bool RefreshItemRelation(ItemRelation *relation, bool missing_ok);
  * that were made for "shape", keys for example, before they are used.
  */
 extern void RequireShape(ItemRelation *relation, const ItemShape *shape);
-extern void RefuseAltered(const ItemRelation *relation) pg_attribute_noreturn();
+pg_noreturn extern void RefuseAltered(const ItemRelation *relation);
 
 static inline void
 KeepToShape(ItemRelation *relation, const ItemShape *shape)
