@@ -37,8 +37,12 @@
 #include "table/warmth.h"
 #include "testpoint.h"
 
-/* Room for a row of so many bytes is asked for before it is cached. */
+/*
+ * Room for a row of so many bytes is asked for before it is cached; of several,
+ * so many before: more would push each other out.
+ */
 #define PREFETCH_ROOM	320
+#define PREFETCH_AHEAD	4
 
 static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
@@ -107,6 +111,8 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 			.mark = marked ? &item->mark : NULL
 		};
 
+		if (i + PREFETCH_AHEAD < nitems)
+			PrefetchRoom(access, items[i + PREFETCH_AHEAD].hash);
 		SetContent(&content, &item->image);
 		item->result = STORE_STALE;
 		if (item->xid != 0)

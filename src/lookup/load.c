@@ -262,6 +262,7 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 		fill->hash = loader->fills[i].hash;
 		if (IsCached(loader, fill->hash))
 			continue;
+		StorePrefetchFill(fill->hash);
 		GetTuple(loader, buffer, loader->offsets[i], &tuple);
 		fill->version = tuple.t_data;
 		if (FindImage(access->shape, &tuple, NULL, loader->limit, &fill->image))
