@@ -84,6 +84,10 @@ sub open_hazard
 #
 hazard('nothing', 'SELECT 1', hits => 300);
 hazard('UPDATE', q{UPDATE items SET name = 'updated' WHERE id <= 10}, hits => 300);
+warm();
+$primary->safe_psql('postgres', q{UPDATE items SET name = 'one of many' WHERE id = 1});
+replayed($primary, $standby);
+is_cached($standby, 'postgres', 'items', 2, 300, 290, 'rows beside one that was updated are hits');
 hazard('other rows', q{UPDATE other SET name = 'updated'}, hits => 290);
 hazard('DELETE', q{DELETE FROM items WHERE id BETWEEN 11 AND 20}, hits => 290);
 hazard('INSERT', q{INSERT INTO items SELECT i, 'back' FROM generate_series(11, 20) i}, hits => 300);

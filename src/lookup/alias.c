@@ -66,7 +66,7 @@ PrefetchAliases(uint64 epoch, int nhashes, const uint64 *hashes, Size nbytes,
 		else
 			rows[i] = NO_ROW;
 	}
-	StorePrefetch(nfound, found, nbytes, found_hints);
+	PrefetchItems(nfound, found, nbytes, found_hints);
 	for (int i = nhashes - 1; i >= 0; i--)
 	{
 		if (rows[i] != NO_ROW)

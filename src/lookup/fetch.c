@@ -185,7 +185,7 @@ PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 	int			nmissing = 0;
 
 	if (fetcher->unique == NULL)
-		StorePrefetch(nkeys, hashes, fetcher->prefix, places);
+		PrefetchItems(nkeys, hashes, fetcher->prefix, places);
 	else
 		PrefetchAliases(ItemRelationEpoch(fetcher->relation), nkeys, hashes,
 						fetcher->prefix, rows, places);

@@ -16,8 +16,8 @@
  * If nobody has set xmax when we look, whoever sets it later moves the
  * counter later still, before the commit becomes visible: either we see that
  * the counter has moved, or our item is there for the writer to remove.  On a
- * standby it is the startup process that sets xmax, and then the word that the
- * mark was read from (rule 0).
+ * standby it is the startup process that sets xmax, and then the words that the
+ * mark names (rule 0).
  *
  * May call: visibility, relation, warmth, replay, store.
  *
@@ -148,14 +148,16 @@ static bool
 PrepareItems(Buffer buffer, FillItem *items, int nitems)
 {
 	bool		marked = ReplayIsFollowed() && RecoveryInProgress();
-	uint64		page = marked ? ReplayPage(buffer) : 0;
+	StoreMark	page = {0};
 
+	if (marked)
+		ReplayReadMark(buffer, &page);
 	for (int i = 0; i < nitems; i++)
 	{
 		if (marked)
-			ReplayReadMark(page,
-						   ItemPointerGetOffsetNumber(&items[i].image.header.t_ctid),
-						   &items[i].mark);
+			items[i].mark =
+				ReplayMarkOf(&page,
+							 ItemPointerGetOffsetNumber(&items[i].image.header.t_ctid));
 		items[i].counter = StoreReadCounter(items[i].hash);
 	}
 	return marked;

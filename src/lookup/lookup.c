@@ -257,7 +257,7 @@ FindPlaces(const Lookup *lookup, int nkeys, Datum *const *keys, KeyPlace *places
 	if (n == 0)
 		return;
 	if (unique == NULL)
-		StorePrefetch(n, hashes, PREFETCH_SIZE, hints);
+		PrefetchItems(n, hashes, PREFETCH_SIZE, hints);
 	else
 		PrefetchAliases(ItemRelationEpoch(relation), n, hashes, PREFETCH_SIZE,
 						rows, hints);

@@ -143,6 +143,26 @@ IndexIsOld(const ItemIndex *index)
 }
 
 /*
+ * A mark may lead to a word somewhere else, which would be waited for with each
+ * item anew.
+ */
+void
+PrefetchItems(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
+{
+	StoreMark	marks[STORE_PREFETCH_MAX];
+
+	if (!ReplayIsFollowed())
+	{
+		StorePrefetch(nhashes, hashes, nbytes, hints);
+		return;
+	}
+	StorePrefetch(nhashes, hashes, nbytes + sizeof(StoreMark), hints);
+	StorePeekMarks(nhashes, hashes, hints, marks);
+	for (int i = 0; i < nhashes; i++)
+		ReplayPrefetchMark(&marks[i]);
+}
+
+/*
  * Rule 1.  The order matters: asked the other way round, a transaction that
  * commits in between would look like one that had committed before the
  * snapshot.

@@ -64,6 +64,13 @@ extern bool IndexIsUnique(const ItemIndex *index, Snapshot snapshot);
 extern bool IndexIsOld(const ItemIndex *index);
 
 /*
+ * StorePrefetch() of rows that will be served, with what ItemIsVisible() reads
+ * for them.
+ */
+extern void PrefetchItems(int nhashes, const uint64 *hashes, Size nbytes,
+						  StoreHint *hints);
+
+/*
  * Rule 1: does "item" serve the snapshot?  May look up the commit status of
  * its xid, and remembers it in the slot.  The epoch has been compared by the
  * store.

@@ -6,7 +6,7 @@
  * The redo functions of three resource managers are replaced by ours, which
  * call the ones that were there before:
  *
- *		heap		a version got an updater: its word is set
+ *		heap		a version got an updater: its words are set
  *		standby		a transaction of the primary has locked tables in
  *					AccessExclusiveLock: their epochs move
  *		database	a database has gone: the epochs of its tables move
@@ -18,13 +18,14 @@
  *   order was checked with herd7 under the memory models of ARMv8, POWER and
  *   RISC-V.
  *
- * - Words are written by the startup process alone, by plain atomic stores,
- *   and only grow.  Everybody reads them without a lock.
+ * - Words are written by the startup process, by plain atomic stores, and only
+ *   grow.  Everybody reads them without a lock.
  *
- * - Bits of interest are set by whoever fills, and never cleared.  Whether a
- *   word is to be set is decided by the bit as it is after the original
+ * - A region's word is 0 until somebody fills from there, who makes it
+ *   REGION_OF_INTEREST; then it is the startup process's, too.  Whether words
+ *   are to be set is decided by the region's as it is after the original
  *   function: a filler sets it before it locks the buffer, so either we see
- *   the bit or it sees the updater.
+ *   that or it sees the updater.
  *
  * - An error in the startup process ends the server: nothing here raises one,
  *   allocates, or takes a lock but OwnerLock.
@@ -57,26 +58,36 @@
 /* A page's places are neighbours, so the last page wants some behind it. */
 #define WORDS_PER_PAGE		(MaxHeapTuplesPerPage + 1)
 
-#define INTEREST_BITS		65536
+/* The blocks of a region, and a region's word for so many bytes of memory. */
+#define REGION_BLOCKS		128
+#define MEMORY_PER_REGION	2048
+#define MAX_REGIONS			65536
+
+/* Before any record that there is. */
+#define REGION_OF_INTEREST	1
+
+StaticAssertDecl(MAX_REGIONS <= 1 << (64 - MARK_REGION_SHIFT),
+				 "a region's number fits into a mark");
 
 typedef struct ReplayShared
 {
 	/* statistics; written by the startup process */
 	pg_atomic_uint64 versions;
 	pg_atomic_uint64 tables;
-	/* a bit for each file, by hash; set by fillers, read by the startup process */
-	pg_atomic_uint32 interest[INTEREST_BITS / 32];
+	/* those of regions, then those of places */
 	pg_atomic_uint64 words[FLEXIBLE_ARRAY_MEMBER];
 } ReplayShared;
 
 /* Where a version is that has got an updater. */
 typedef struct OldVersion
 {
-	uint64		file;			/* FileHash() */
+	uint64		region;
 	uint64		word;
 } OldVersion;
 
+pg_atomic_uint64 *ReplayRegions = NULL;
 pg_atomic_uint64 *ReplayWords = NULL;
+uint64		ReplayRegionCount = 0;
 
 static ReplayShared *Shared = NULL;
 static Size SharedSize = 0;
@@ -86,6 +97,7 @@ static void (*PreviousHeapRedo) (XLogReaderState *record);
 static void (*PreviousStandbyRedo) (XLogReaderState *record);
 static void (*PreviousDatabaseRedo) (XLogReaderState *record);
 
+static uint64 RegionsFor(Size memory);
 static uint64 WordsFor(Size memory);
 static bool FindOldVersion(XLogReaderState *record, OldVersion *version);
 static void HeapRedo(XLogReaderState *record);
@@ -129,6 +141,12 @@ ReplayInit(void)
  * Shared memory
  */
 
+static uint64
+RegionsFor(Size memory)
+{
+	return Min(memory / MEMORY_PER_REGION, MAX_REGIONS);
+}
+
 /* As many as there can be items. */
 static uint64
 WordsFor(Size memory)
@@ -146,7 +164,8 @@ ReplayShmemSize(Size memory)
 	if (!ReplayWillBeFollowed())
 		return 0;
 	return CACHELINEALIGN(offsetof(ReplayShared, words) +
-						  (WordsFor(memory) + WORDS_PER_PAGE) * sizeof(uint64));
+						  (RegionsFor(memory) + WordsFor(memory) + WORDS_PER_PAGE) *
+						  sizeof(uint64));
 }
 
 void
@@ -161,7 +180,9 @@ ReplayShmemInit(Size memory)
 		memset(Shared, 0, ReplayShmemSize(memory));
 	WordCount = WordsFor(memory);
 	SharedSize = ReplayShmemSize(memory);
-	ReplayWords = Shared->words;
+	ReplayRegionCount = RegionsFor(memory);
+	ReplayRegions = Shared->words;
+	ReplayWords = Shared->words + ReplayRegionCount;
 }
 
 void
@@ -190,6 +211,15 @@ FileHash(const BlockTag *tag)
 		UINT64CONST(0x9e3779b97f4a7c15);
 }
 
+static inline uint64
+RegionOf(uint64 file, BlockNumber block)
+{
+	uint64		hash = ((file >> 16) ^ (block / REGION_BLOCKS)) *
+		UINT64CONST(0xd6e8feb86659fd93);
+
+	return ((hash >> 32) * ReplayRegionCount) >> 32;
+}
+
 /*
  * The word before that of a page's first version.  Neighbours on a page have
  * neighbouring words: where many are updated, mostly a page's come together.
@@ -203,40 +233,43 @@ PageWord(uint64 file, BlockNumber block)
 }
 
 static inline bool
-IsOfInterest(uint64 file)
+IsOfInterest(uint64 region)
 {
-	uint32		bit = file >> 48;
-
-	return (pg_atomic_read_u32(&Shared->interest[bit / 32]) &
-			((uint32) 1 << (bit % 32))) != 0;
+	return pg_atomic_read_u64(&ReplayRegions[region]) != 0;
 }
 
 /*
- * A bit that another has set, and that we see, the startup process sees as
+ * Interest that another has shown, and that we see, the startup process sees as
  * well, when it has locked the buffer after us.
  */
-uint64
-ReplayPage(Buffer buffer)
+void
+ReplayReadMark(Buffer buffer, StoreMark *page)
 {
 	BlockTag	tag;
 	uint64		file;
-	uint32		bit;
+	uint64		region;
 
 	GetBlockTag(buffer, &tag);
 	file = FileHash(&tag);
-	bit = file >> 48;
-	if (!IsOfInterest(file))
-		pg_atomic_fetch_or_u32(&Shared->interest[bit / 32],
-							   (uint32) 1 << (bit % 32));
-	return PageWord(file, tag.block);
+	region = RegionOf(file, tag.block);
+	page->place = (region << MARK_REGION_SHIFT) | PageWord(file, tag.block);
+	page->lsn = pg_atomic_read_u64(&ReplayRegions[region]);
+	if (page->lsn == 0)
+	{
+		pg_atomic_compare_exchange_u64(&ReplayRegions[region], &page->lsn,
+									   REGION_OF_INTEREST);
+		page->lsn = Max(page->lsn, REGION_OF_INTEREST);
+	}
 }
 
-void
-ReplayReadMark(uint64 page, OffsetNumber offset, StoreMark *mark)
+StoreMark
+ReplayMarkOf(const StoreMark *page, OffsetNumber offset)
 {
+	StoreMark	mark = *page;
+
 	Assert(OffsetNumberIsValid(offset) && offset < WORDS_PER_PAGE);
-	mark->word = page + offset;
-	mark->lsn = pg_atomic_read_u64(&ReplayWords[mark->word]);
+	mark.place += offset;
+	return mark;
 }
 
 /*
@@ -251,6 +284,7 @@ FindOldVersion(XLogReaderState *record, OldVersion *version)
 	uint8		block_id = 0;
 	OffsetNumber offset;
 	BlockTag	tag;
+	uint64		file;
 
 	switch (XLogRecGetInfo(record) & XLOG_HEAP_OPMASK)
 	{
@@ -268,14 +302,15 @@ FindOldVersion(XLogReaderState *record, OldVersion *version)
 			return false;
 	}
 	ReadBlockTag(record, block_id, &tag);
-	version->file = FileHash(&tag);
-	version->word = PageWord(version->file, tag.block) + Min(offset, WORDS_PER_PAGE);
+	file = FileHash(&tag);
+	version->region = RegionOf(file, tag.block);
+	version->word = PageWord(file, tag.block) + Min(offset, WORDS_PER_PAGE);
 	return true;
 }
 
 /*
- * The version's xmax first, then its word: whoever reads the word in between,
- * and looks at xmax then, finds it.
+ * The version's xmax first, then its words, in either order: whoever reads the
+ * region's in between, and looks at xmax then, finds it.
  */
 static void
 HeapRedo(XLogReaderState *record)
@@ -283,19 +318,18 @@ HeapRedo(XLogReaderState *record)
 	OldVersion	version;
 	bool		found = ReplayIsFollowed() && FindOldVersion(record, &version);
 
-#if defined(__GNUC__) || defined(__clang__)
-	if (found && IsOfInterest(version.file))
-		__builtin_prefetch(&ReplayWords[version.word], 1);
-#endif
+	if (found && IsOfInterest(version.region))
+		prefetch_for_write(&ReplayWords[version.word]);
 
 	if (found)
 		TestPoint("heap_redo");
 	PreviousHeapRedo(record);
 
-	/* asked again: the bit may have been set meanwhile */
-	if (found && IsOfInterest(version.file))
+	/* asked again: somebody may have begun to fill meanwhile */
+	if (found && IsOfInterest(version.region))
 	{
 		pg_atomic_write_u64(&ReplayWords[version.word], record->EndRecPtr);
+		pg_atomic_write_u64(&ReplayRegions[version.region], record->EndRecPtr);
 		pg_atomic_write_u64(&Shared->versions,
 							pg_atomic_read_u64(&Shared->versions) + 1);
 	}

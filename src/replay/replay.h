@@ -5,10 +5,14 @@
  *
  * For each place where a row version can be - database, file, block, line
  * pointer - there is a word in shared memory: the end of the last WAL record
- * replayed that gave a version there an updater.  Places share words, as keys
- * share the buckets of a hash table.  A word and what it held is a mark
- * (StoreMark): an entry made during recovery carries the mark of its version,
- * and is the row's only as long as the word has not changed.
+ * replayed that gave a version there an updater.  For each region, so many
+ * blocks of a file, there is one for all of its places.  Places share words, and
+ * regions theirs, as keys share the buckets of a hash table.
+ *
+ * An entry made during recovery carries a mark (StoreMark): which the words of
+ * its version are, and what the region's held when it was made.  It is the row's
+ * as long as one of them holds no more than that.  Where nothing is written the
+ * region's says so, and that is in the processor's cache.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,31 +38,59 @@ extern Size ReplayShmemSize(Size memory);
 extern void ReplayShmemInit(Size memory);
 
 /*
- * Say that versions on the buffer's page are about to be cached; then read the
- * mark of one of them.  Before its xmax is looked at, and the former before
- * the buffer is locked for that.  The page must be pinned.
+ * Say that versions on the buffer's page are about to be cached, and read what
+ * their marks have in common; that of one of them.  The former before the buffer
+ * is locked to look at their xmax.  The page must be pinned.
  */
-extern uint64 ReplayPage(Buffer buffer);
-extern void ReplayReadMark(uint64 page, OffsetNumber offset, StoreMark *mark);
+extern void ReplayReadMark(Buffer buffer, StoreMark *page);
+extern StoreMark ReplayMarkOf(const StoreMark *page, OffsetNumber offset);
 
 /* in replay.c; NULL: nothing is cached during recovery */
+extern pg_atomic_uint64 *ReplayRegions;
 extern pg_atomic_uint64 *ReplayWords;
+extern uint64 ReplayRegionCount;
+
+/*
+ * A mark's place:
+ *
+ *		region 16 | word 48
+ */
+#define MARK_REGION_SHIFT	48
+#define MarkRegion(mark)	((mark)->place >> MARK_REGION_SHIFT)
+#define MarkWord(mark) \
+	((mark)->place & ((UINT64CONST(1) << MARK_REGION_SHIFT) - 1))
 
 /* May the cache be used during recovery, and by snapshots taken in it? */
 static inline bool
 ReplayIsFollowed(void)
 {
-	return ReplayWords != NULL;
+	return ReplayRegions != NULL;
+}
+
+static inline bool
+RegionIsUnchanged(const StoreMark *mark)
+{
+	return pg_atomic_read_u64(&ReplayRegions[MarkRegion(mark)]) <= mark->lsn;
 }
 
 /*
- * Is a mark, read from an entry and found to be the entry's own, what it was
- * when the entry was made?  After the snapshot was taken that is to be served.
+ * Has the version of an entry got no updater since the entry was made?  The
+ * mark has been read from it, and found to be its own.  After the snapshot was
+ * taken that is to be served.
  */
 static inline bool
 ReplayMarkIsCurrent(const StoreMark *mark)
 {
-	return pg_atomic_read_u64(&ReplayWords[mark->word]) == mark->lsn;
+	return RegionIsUnchanged(mark) ||
+		pg_atomic_read_u64(&ReplayWords[MarkWord(mark)]) <= mark->lsn;
+}
+
+/* Have the processor fetch what that will read.  The mark may be garbage. */
+static inline void
+ReplayPrefetchMark(const StoreMark *mark)
+{
+	if (MarkRegion(mark) < ReplayRegionCount && !RegionIsUnchanged(mark))
+		prefetch(&ReplayWords[MarkWord(mark)]);
 }
 
 typedef struct ReplayStats

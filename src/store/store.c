@@ -441,6 +441,7 @@ MakeHeader(uint64 hash, uint64 epoch, const StoreContent *content)
 
 	Assert(content->size % STORE_ALIGN == 0);
 	Assert(content->kind != STORE_ABSENCE || content->size > 0);
+	Assert(content->kind == STORE_ROW || content->mark == NULL);
 	Assert((epoch & ~ENTRY_EPOCH_MASK) == 0);
 	header.hash_size = (HashBits(hash) << ENTRY_SIZE_BITS) | UnitsOfContent(content);
 	header.kind_epoch = KindAndEpoch(content->kind, epoch) |
@@ -529,7 +530,7 @@ WriteEntry(StoreEntry *entry, const StoreEntry *header,
 	memcpy(entry, header, HeaderSize(content->kind));
 	if (content->size > 0)
 	{
-		char	   *payload = EntryPayload(entry, content->kind);
+		char	   *payload = EntryPayload(entry, header, content->kind);
 
 		memcpy(payload, content->payload, content->size - content->padding);
 		memset(payload + content->size - content->padding, 0, content->padding);
@@ -641,7 +642,7 @@ EntryIsSame(const StoreEntry *entry, bool committed, const StoreEntry *header,
 		memcmp(EntryMark(entry), content->mark,
 			   sizeof(StoreMark)) != 0)
 		return false;
-	return PayloadIsSame(EntryPayload(entry, content->kind), content);
+	return PayloadIsSame(EntryPayload(entry, header, content->kind), content);
 }
 
 /* Both have the same size, and zeroes at their end. */

@@ -48,12 +48,11 @@
 #define STORE_MAX_SIZE		((Size) MAX_ITEM_SIZE_LIMIT * 1024)
 
 /*
- * What a row may carry besides, at its end; kept with it, and not interpreted
- * here.
+ * What a row may carry besides; kept with it, and not interpreted here.
  */
 typedef struct StoreMark
 {
-	uint64		word;
+	uint64		place;
 	uint64		lsn;
 } StoreMark;
 
@@ -146,6 +145,14 @@ extern void StorePrefetchRoom(uint64 hash, Size nbytes);
 
 extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);
+
+/*
+ * After StorePrefetch(), with nbytes of which a mark is part: marks[i] is set to
+ * that of what hints[i] points to, to zeroes if there is none.  Not verified in
+ * any way: good for nothing but to have the processor fetch something.
+ */
+extern void StorePeekMarks(int nhashes, const uint64 *hashes,
+						   const StoreHint *hints, StoreMark *marks);
 
 /*
  * Look for an item of a kind and "hash" under "epoch".  On true, *item describes

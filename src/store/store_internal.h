@@ -32,8 +32,8 @@
  *		entry	| hash 40 | size 24 |
  *				| marked 1 | kind 2 | epoch 61 |
  *				| xid 64 |				(an alias: the row's hash; an absence: none)
- *				| payload ... |
  *				| mark 128 |			(if marked)
+ *				| payload ... |
  *
  * Head and tail go around the ring, the tail after the head.  A position is
  * never used twice (see EntryAt), so a slot whose position is before the tail
@@ -133,8 +133,8 @@ typedef struct StoreGhosts
  *		hash 40 | size 24
  *		marked 1 | kind 2 | epoch 61
  *		xid 64			(not in an absence: its payload begins here)
+ *		mark 128		(if marked, which only rows are)
  *		payload
- *		mark			(if marked)
  *
  * So two kinds of one hash under one epoch differ in their second word, and
  * looking for one compares it with the other as quickly as with a row of
@@ -174,12 +174,15 @@ StaticAssertDecl(STORE_MAX_SIZE / STORE_UNIT < (UINT64CONST(1) << ENTRY_SIZE_BIT
 
 #define HeaderSize(kind) \
 	((kind) == STORE_ABSENCE ? offsetof(StoreEntry, xid) : sizeof(StoreEntry))
-#define EntryPayload(entry, kind)	((char *) (entry) + HeaderSize(kind))
+
+/* Before the payload; "header" may be a copy of the entry's, that was verified. */
+#define PayloadOffset(header, kind) \
+	(HeaderSize(kind) + (EntryIsMarked(header) ? sizeof(StoreMark) : 0))
+#define EntryPayload(entry, header, kind) \
+	((char *) (entry) + PayloadOffset(header, kind))
 #define EntryPayloadSize(entry, kind) \
-	(EntryUnits(entry) * STORE_UNIT - HeaderSize(kind) - \
-	 (EntryIsMarked(entry) ? sizeof(StoreMark) : 0))
-#define EntryMark(entry) \
-	((StoreMark *) ((char *) (entry) + EntryUnits(entry) * STORE_UNIT) - 1)
+	(EntryUnits(entry) * STORE_UNIT - PayloadOffset(entry, kind))
+#define EntryMark(entry)	((StoreMark *) ((StoreEntry *) (entry) + 1))
 #define UnitsOfContent(content) \
 	((HeaderSize((content)->kind) + (content)->size + \
 	  ((content)->mark != NULL ? sizeof(StoreMark) : 0)) / STORE_UNIT)

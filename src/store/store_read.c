@@ -14,7 +14,7 @@
 #include "port/pg_bitutils.h"
 #include "store/store_internal.h"
 
-static bool ReadMark(StoreItem *item);
+static bool ReadMark(const StoreEntry *entry, StoreItem *item);
 static bool IsInOtherBucket(uint64 hash);
 
 /* Most items are in their first bucket; of many, the second is left for later. */
@@ -95,6 +95,26 @@ StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 	}
 }
 
+void
+StorePeekMarks(int nhashes, const uint64 *hashes, const StoreHint *hints,
+			   StoreMark *marks)
+{
+	for (int i = 0; i < nhashes; i++)
+	{
+		StorePartition *partition = PartitionAt(PartitionNumber(hashes[i]));
+		StoreEntry *entry;
+		uint64		word;
+
+		marks[i] = (StoreMark) {0};
+		if (hints[i] == NULL || hints[i] == STORE_MISSING)
+			continue;
+		word = pg_atomic_read_u64(hints[i]);
+		entry = EntryAt(partition, SlotRing(word), SlotPosition(word));
+		if (EntryIsMarked(entry))
+			marks[i] = *EntryMark(entry);
+	}
+}
+
 /*
  * What is asked now and not found need not be looked for again, when its cache
  * lines have been pushed out by what the caller does meanwhile.
@@ -143,21 +163,21 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 	item->xid = header.xid;
 	item->committed = (word & SLOT_COMMITTED) != 0;
 	item->size = EntryPayloadSize(&header, kind);
-	item->payload = EntryPayload(entry, kind);
+	item->payload = EntryPayload(entry, &header, kind);
 	item->epoch = epoch;
 	item->tail = &partition->tail[ring];
 	item->position = tail + distance;
 	item->slot = slot;
 	item->slot_word = word;
 	item->marked = EntryIsMarked(&header);
-	return !item->marked || ReadMark(item);
+	return !item->marked || ReadMark(entry, item);
 }
 
-/* The mark at the end of an item of which the header has been verified. */
+/* The mark of an item of which the header has been verified. */
 static bool
-ReadMark(StoreItem *item)
+ReadMark(const StoreEntry *entry, StoreItem *item)
 {
-	memcpy(&item->mark, item->payload + item->size, sizeof(StoreMark));
+	item->mark = *EntryMark(entry);
 	pg_read_barrier();
 	return pg_atomic_read_u64(item->tail) <= item->position;
 }

@@ -59,7 +59,8 @@ ReadWalked(StorePartition *partition, uint64 word, StoreWalked *walked)
 
 	pg_read_barrier();
 	header = *entry;
-	memcpy(walked->payload, EntryPayload(entry, STORE_ROW), STORE_WALK_BYTES);
+	memcpy(walked->payload, EntryPayload(entry, &header, STORE_ROW),
+		   STORE_WALK_BYTES);
 	pg_read_barrier();
 	tail = pg_atomic_read_u64(&partition->tail[ring]);
 	if (((word - tail) & SLOT_POSITION_MASK) > store_layout.ring_mask[ring] ||
