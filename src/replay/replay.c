@@ -269,6 +269,8 @@ ReplayMarkOf(const StoreMark *page, OffsetNumber offset)
 
 	Assert(OffsetNumberIsValid(offset) && offset < WORDS_PER_PAGE);
 	mark.place += offset;
+	/* what it shares its word with may be of a region that was written later */
+	mark.lsn = Max(mark.lsn, pg_atomic_read_u64(&ReplayWords[MarkWord(&mark)]));
 	return mark;
 }
 
@@ -309,8 +311,8 @@ FindOldVersion(XLogReaderState *record, OldVersion *version)
 }
 
 /*
- * The version's xmax first, then its words, in either order: whoever reads the
- * region's in between, and looks at xmax then, finds it.
+ * The version's xmax first, then its words, in either order: whoever reads one
+ * of them in between, and looks at xmax then, finds it.
  */
 static void
 HeapRedo(XLogReaderState *record)

@@ -10,8 +10,8 @@
  * regions theirs, as keys share the buckets of a hash table.
  *
  * An entry made during recovery carries a mark (StoreMark): which the words of
- * its version are, and what the region's held when it was made.  It is the row's
- * as long as one of them holds no more than that.  Where nothing is written the
+ * its version are, and what the higher one held when it was made.  It is the
+ * row's as long as one of them holds no more than that.  Where nothing is written the
  * region's says so, and that is in the processor's cache.
  *
  *-------------------------------------------------------------------------
@@ -39,7 +39,7 @@ extern void ReplayShmemInit(Size memory);
 
 /*
  * Say that versions on the buffer's page are about to be cached, and read what
- * their marks have in common; that of one of them.  The former before the buffer
+ * their marks have in common; the mark of one of them.  Both before the buffer
  * is locked to look at their xmax.  The page must be pinned.
  */
 extern void ReplayReadMark(Buffer buffer, StoreMark *page);
