@@ -3,20 +3,8 @@
 #	list of what to compare; for bench/tables, which says what the list's lines
 #	look like.
 #
-#	usage: awk -v form=full|short -f bench/compared.awk figures.csv list
-
-function median(side, n,	i, j, t, v)
-{
-	n = count[side]
-	for (i = 1; i <= n; i++)
-		v[i] = values[side, i]
-	for (i = 2; i <= n; i++)
-		for (j = i; j > 1 && v[j - 1] > v[j]; j--)
-		{
-			t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
-		}
-	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-}
+#	usage: awk -v form=full|short -f bench/median.awk -f bench/compared.awk \
+#		figures.csv list
 
 # The ratio of two sides' medians into RATIO, the rounds' lowest and highest
 # into LOWEST and HIGHEST; false if there is none.

@@ -3,7 +3,7 @@
 #
 #		figure side median unit
 #
-#	usage: awk -f bench/medians.awk figures.csv...
+#	usage: awk -f bench/median.awk -f bench/medians.awk figures.csv...
 
 BEGIN {
 	FS = ","
@@ -21,19 +21,7 @@ BEGIN {
 	unit[side] = $6
 }
 
-function median(side, n,	i, j, t, v)
-{
-	for (i = 1; i <= n; i++)
-		v[i] = values[side, i]
-	for (i = 2; i <= n; i++)
-		for (j = i; j > 1 && v[j - 1] > v[j]; j--)
-		{
-			t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
-		}
-	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-}
-
 END {
 	for (i = 1; i <= sides; i++)
-		printf "%s %.10g %s\n", order[i], median(order[i], count[order[i]]), unit[order[i]]
+		printf "%s %.10g %s\n", order[i], median(order[i]), unit[order[i]]
 }
