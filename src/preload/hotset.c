@@ -69,14 +69,20 @@ typedef struct HotSetHeader
 	uint64		nplaces;
 } HotSetHeader;
 
-/* While it is collected, a place is a word: owner 16 | block 32 | offset 16. */
+/* While it is collected, a place is a word: owner 20 | block 32 | offset 12. */
+#define PLACE_OFFSET_BITS	12
+#define PLACE_OFFSET_MASK	((1 << PLACE_OFFSET_BITS) - 1)
 #define MakePlace(owner, tid) \
-	(((uint64) (owner) << 48) | \
-	 ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16) | \
-	 ItemPointerGetOffsetNumberNoCheck(tid))
-#define PlaceOwner(place)	((int) ((place) >> 48))
-#define PlaceBlock(place)	((BlockNumber) ((place) >> 16))
-#define PlaceOffset(place)	((OffsetNumber) (place))
+	(((uint64) (owner) << (32 + PLACE_OFFSET_BITS)) | \
+	 ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << PLACE_OFFSET_BITS) | \
+	 (ItemPointerGetOffsetNumberNoCheck(tid) & PLACE_OFFSET_MASK))
+#define PlaceOwner(place)	((int) ((place) >> (32 + PLACE_OFFSET_BITS)))
+#define PlaceBlock(place)	((BlockNumber) ((place) >> PLACE_OFFSET_BITS))
+#define PlaceOffset(place)	((OffsetNumber) ((place) & PLACE_OFFSET_MASK))
+
+StaticAssertDecl(OWNER_BITS + 32 + PLACE_OFFSET_BITS == 64 &&
+				 MaxHeapTuplesPerPage <= PLACE_OFFSET_MASK,
+				 "a place has all of the owner's number, block and offset");
 
 /* A table of which places were collected. */
 typedef struct HotOwner
