@@ -242,6 +242,8 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 	ItemAccess	access;
 
 	fetcher->nrows = 1;
+	if (hint == NULL)
+		StorePrefetchSlots(hash);
 	BeginFetchAccess(fetcher, &access);
 	if (!itemcache_transparent)
 		access.serve = access.fill = false;
