@@ -48,6 +48,8 @@ $calls{put} = q{itemcache.put(ROW(1, 'x')::items)} if $named{put};
 $calls{put_many} = q{itemcache.put_many(ARRAY[ROW(1, 'x')::items])}
   if $named{put_many};
 $calls{delete} = q{itemcache.delete(NULL::items, 1)} if $named{delete};
+$calls{get_by} = q{itemcache.get_by(NULL::items, 'id', 1)} if $named{get_by};
+$calls{get_many_by} = q{itemcache.get_many_by(NULL::items, 'id', ARRAY[1, 2])} if $named{get_many_by};
 $calls{reset_stats} = q{itemcache.reset_stats('items')} if $named{reset_stats};
 is_deeply([ grep { !exists $calls{$_} } sort keys %named ],
 	[], 'every function is tested without the library');
@@ -146,10 +148,10 @@ is($node->safe_psql('postgres', q{SELECT served, preload, cache_new FROM itemcac
 	't|f|f', 'attached again with other options');
 is_exact($node, 'postgres', 'items', 0, 102, 'nothing of the time before is left');
 
-# No memory to speak of.
+# No memory to speak of, which is enough for few connections.
 $node->stop;
 my $minimum = '1MB';
-$node->append_conf('postgresql.conf', "itemcache.memory = '$minimum'\nitemcache.max_items = 100");
+$node->append_conf('postgresql.conf', "itemcache.memory = '$minimum'\nitemcache.max_items = 100\nmax_connections = 15");
 $node->start;
 is_exact($node, 'postgres', 'items', 0, 102, 'a small cache');
 

@@ -83,7 +83,8 @@ ProcessStatement(PlannedStmt *pstmt, const char *queryString,
 				 ParamListInfo params, QueryEnvironment *queryEnv,
 				 DestReceiver *dest, QueryCompletion *qc)
 {
-	ProcessUtility_hook_type next = PreviousProcessUtilityHook != NULL ?
+	/* set once; volatile for compilers that fear setjmp() */
+	ProcessUtility_hook_type volatile next = PreviousProcessUtilityHook != NULL ?
 		PreviousProcessUtilityHook : standard_ProcessUtility;
 	Copy		copy;
 
