@@ -499,9 +499,10 @@ start_callgrind_server()
 	die "$SCENARIO: no server under valgrind" "$(tail -n 20 "$WORK/valgrind.log")"
 }
 
+# stop_callgrind_server [DATA], if it was started with another -D
 stop_callgrind_server()
 {
-	run pg_ctl -D "$WORK/data" -w -t 120 -m fast stop >"$WORK/output" 2>&1 ||
+	run pg_ctl -D "${1:-$WORK/data}" -w -t 120 -m fast stop >"$WORK/output" 2>&1 ||
 		die "$SCENARIO: the server under valgrind does not stop" "$(cat "$WORK/output")"
 	wait "$VALGRIND"
 	VALGRIND=

@@ -115,6 +115,39 @@ hit_ratio_of()
 	add "$1" "$(awk -v a=$((HITS - hits)) -v b=$((LOOKUPS - lookups)) 'BEGIN { printf "%.6f", a / b }')" ratio
 }
 
+# count_hits SIDE: instructions of a hit, by get and by the join, of the server
+# that runs under callgrind: what N hits more cost
+count_hits()
+{
+	local side=$1 hits times what once keys
+
+	hits=$(rounds 2000 20000)
+	sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM generate_series(1, 1000) k"
+	for what in get join; do
+		for times in 1 2; do
+			keys="(SELECT 1 + g % 1000 AS k FROM generate_series(1, $((hits * times))) g OFFSET 0) s"
+			export PGAPPNAME=bench_${what}_$times
+			if [ $what = get ]; then
+				sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM $keys"
+			else
+				sql "SET itemcache.transparent = on" "SET enable_hashjoin = off" \
+					"SET enable_mergejoin = off" "SET enable_memoize = off" \
+					"SELECT count(i.name) FROM $keys JOIN items i ON i.id = k"
+			fi
+			unset PGAPPNAME
+		done
+	done
+	value "SELECT misses <= 1000 AND hits >= 6 * $hits FROM itemcache.stats"
+	[ "$VALUE" = t ] || die "$SCENARIO: the lookups were no hits"
+	stop_callgrind_server "$2"
+	for what in get join; do
+		instructions_of "bench_${what}_1"
+		once=$VALUE
+		instructions_of "bench_${what}_2"
+		add "${what}_$side" $(((VALUE - once) / hits)) instructions
+	done
+}
+
 say "== a standby"
 want_server itemcache.memory=640MB wal_keep_size=4GB max_standby_streaming_delay=-1
 make_plan_functions
@@ -160,6 +193,20 @@ add outdated "$VALUE" lookups
 add updates "$TINY" rows
 report "standby: misses of other rows" "rows updated" at_most 1 outdated updates
 standby_control stop
+
+if command -v valgrind >/dev/null; then
+	begin_values standby_instructions
+	start_callgrind_server -- -c itemcache.preload=off
+	count_hits primary "$WORK/data"
+	start_callgrind_server -- -D "$STANDBY" -c itemcache.preload=off
+	count_hits standby "$STANDBY"
+	report "standby: a hit by get: instructions" "on the primary" at_most 1.05 get_standby get_primary
+	report "standby: a hit by the join: instructions" "on the primary" at_most 1.05 join_standby join_primary
+	# shellcheck disable=SC2119
+	want_server itemcache.memory=640MB wal_keep_size=4GB max_standby_streaming_delay=-1
+else
+	say "standby: instructions: skipped: valgrind is not installed"
+fi
 
 begin_values standby_replay
 for ((round = 0; round < $(rounds 1 5); round++)); do
