@@ -198,7 +198,8 @@ if command -v valgrind >/dev/null; then
 	begin_values standby_instructions
 	start_callgrind_server -- -c itemcache.preload=off
 	count_hits primary "$WORK/data"
-	start_callgrind_server -- -D "$STANDBY" -c itemcache.preload=off
+	# with as many connections as the primary had
+	start_callgrind_server -- -D "$STANDBY" -c max_connections=100 -c itemcache.preload=off
 	count_hits standby "$STANDBY"
 	report "standby: a hit by get: instructions" "on the primary" at_most 1.05 get_standby get_primary
 	report "standby: a hit by the join: instructions" "on the primary" at_most 1.05 join_standby join_primary
