@@ -175,11 +175,10 @@ CallsUs(const Trigger *trigger)
 {
 	static bool looked = false;
 
-	if (!looked)
+	if (!looked && IsTriggerFunction(trigger->tgfoid))
 	{
 		looked = true;
-		if (IsTriggerFunction(trigger->tgfoid))
-			TriggerFunction = trigger->tgfoid;
+		TriggerFunction = trigger->tgfoid;
 	}
 	return trigger->tgfoid == TriggerFunction;
 }
