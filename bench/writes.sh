@@ -156,7 +156,7 @@ unset PGOPTIONS
 sql "COPY (SELECT * FROM items WHERE id <= $writes_bulk) TO '$WORK/out/bulk.copy'"
 bulk_figure copy "COPY of many rows" 1.1 "COPY TABLE FROM '$WORK/out/bulk.copy'" empty
 bulk_figure insert "INSERT ... SELECT of many rows" 1.1 "INSERT INTO TABLE SELECT * FROM items WHERE id <= $writes_bulk" empty
-bulk_figure update "UPDATE of many rows" 1.1 "UPDATE TABLE SET price = price + 1 WHERE id <= $((writes_bulk / 2))"
+bulk_figure update "UPDATE of many rows" 1.2 "UPDATE TABLE SET price = price + 1 WHERE id <= $((writes_bulk / 2))"
 
 run rm "$WORK/out/bulk.copy"
 for side in "${writes_sides[@]}"; do

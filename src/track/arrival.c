@@ -23,12 +23,7 @@
 #include "store/store.h"
 #include "table/uniquekey.h"
 #include "track/arrival.h"
-
-/*
- * So many arrivals of a transaction in a table are told to the store one by one;
- * past that, the table's epoch of absences moves at the end, once.
- */
-#define MAX_ARRIVALS	256
+#include "track/bounds.h"
 
 static bool HasAbsences(const ItemRelation *relation);
 static void RemoveKey(const ItemRelation *relation, const ItemShape *shape,

@@ -28,20 +28,9 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "lookup/fill.h"
+#include "track/bounds.h"
 #include "track/notes.h"
 #include "utils/memutils.h"
-
-/*
- * Updated or deleted keys of one transaction that are noted; past that, the
- * table that has most of them overflows.
- */
-#define MAX_CHANGED_KEYS	131072
-
-/* Inserted keys of one transaction that are noted for publication. */
-#define MAX_INSERTED_KEYS	16384
-
-/* Bytes of images that one transaction keeps for publication. */
-#define MAX_IMAGE_BYTES		((Size) 16 * 1024 * 1024)
 
 /*
  * Keys touched by subtransactions, in order.  subid never decreases from one
@@ -54,10 +43,6 @@ typedef struct Touch
 	SubTransactionId subid;
 	SubTransactionId previous;	/* the key's subid before */
 } Touch;
-
-/* In order of their first change; the hash tables have what comes later. */
-#define FEW_RELATIONS	4
-#define FEW_KEYS		8
 
 static TrackedRelation FewRelations[FEW_RELATIONS];
 static int	NumFewRelations = 0;

@@ -29,6 +29,7 @@
 #include "store/store.h"
 #include "table/relation.h"
 #include "track/arrival.h"
+#include "track/bounds.h"
 #include "track/notes.h"
 #include "track/track.h"
 
@@ -37,12 +38,6 @@
 
 /* Relations whose relcache messages are told apart; past that, all are meant. */
 #define MAX_MESSAGES		64
-
-/*
- * So many rows inserted that are not noted, of which it is nevertheless told that
- * they came; past that, they are not.
- */
-#define MAX_PASSED			256
 
 typedef enum TrackPhase
 {
