@@ -31,6 +31,7 @@ OBJS = \
 	src/lookup/fill.o \
 	src/lookup/keytest.o \
 	src/lookup/load.o \
+	src/lookup/load_alias.o \
 	src/lookup/lookup.o \
 	src/lookup/read.o \
 	src/lookup/visibility.o \

@@ -87,7 +87,11 @@ CREATE FUNCTION itemcache.tables_get_1_1(
 	OUT evictions bigint,
 	OUT outdated bigint,
 	OUT spared bigint,
-	OUT fills_one_in integer)
+	OUT fills_one_in integer,
+	OUT aliases bigint,
+	OUT absences bigint,
+	OUT preload_aliases text,
+	OUT missing_aliases text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'itemcache_tables'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE ROWS 10;
@@ -98,17 +102,35 @@ SELECT t.relid, t.leaf_of, t.state, t.served, t.preload, t.cache_new, t.items, t
 	   t.overflows, t.evictions,
 	   CASE WHEN l.lookups OPERATOR(pg_catalog.>) 0
 			THEN pg_catalog.round(t.hits OPERATOR(pg_catalog./) l.lookups, 4) END AS hit_ratio,
-	   t.outdated, t.spared, t.fills_one_in
+	   t.outdated, t.spared, t.fills_one_in, t.aliases, t.absences, t.preload_aliases,
+	   t.missing_aliases
 FROM itemcache.tables_get_1_1() t,
 	 LATERAL (SELECT (t.hits OPERATOR(pg_catalog.+) t.misses OPERATOR(pg_catalog.+) t.bypasses)::pg_catalog.numeric) l(lookups);
 COMMENT ON COLUMN itemcache.tables.state IS '"served", or why lookups read the table instead ("in recovery": an unlogged table on a standby, or stats.standby is "not followed"); "locked" if it could not be looked at because of another session''s lock';
 COMMENT ON COLUMN itemcache.tables.outdated IS 'misses, on a standby, whose item was cached, but its row has been changed since by what was replayed';
 COMMENT ON COLUMN itemcache.tables.spared IS 'misses whose row was not cached, because the cache is full, and hardly anything of the table that came in lately was looked up again';
 COMMENT ON COLUMN itemcache.tables.fills_one_in IS '1: every row that is read is cached; more: of rows that are asked for the first time, one in so many is, and the others when they are asked for again';
+COMMENT ON COLUMN itemcache.tables.aliases IS 'values of unique keys, other than the primary key, of which the cache knows the row';
+COMMENT ON COLUMN itemcache.tables.absences IS 'keys of which the cache knows that there is no row';
+COMMENT ON COLUMN itemcache.tables.preload_aliases IS 'unique keys of which aliases are loaded with the rows, as attach() was told';
+COMMENT ON COLUMN itemcache.tables.missing_aliases IS 'those of them of which there is no index';
 DROP FUNCTION itemcache.tables_get();
 ALTER FUNCTION itemcache.tables_get_1_1() RENAME TO tables_get;
 COMMENT ON FUNCTION itemcache.tables_get() IS
 'the rows of the view itemcache.tables';
+
+--
+-- Attaching with aliases
+--
+
+DROP FUNCTION itemcache.attach(regclass, boolean, boolean);
+CREATE FUNCTION itemcache.attach(relation regclass, preload boolean DEFAULT true,
+								 cache_new boolean DEFAULT true, aliases text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'itemcache_attach'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION itemcache.attach(regclass, boolean, boolean, text) IS
+'start caching a table, or change its options and repair what was disabled; returns its state as in itemcache.tables: "served", or why it is not';
 
 --
 -- Lookups by other unique indexes than the primary key's

@@ -37,12 +37,13 @@ $node->safe_psql(
 	INSERT INTO "Odd schema"."Odd table" SELECT i, 'o' || i FROM generate_series(1, 200) i;
 	INSERT INTO parts SELECT i, 'p' || i FROM generate_series(1, 200) i;
 	SELECT itemcache.attach('a');
-	SELECT itemcache.attach('b', preload => false);
+	CREATE UNIQUE INDEX ON b (lower(name), id) WHERE id > 0;
+	SELECT itemcache.attach('b', preload => false, aliases => '{"{lower(name),id} WHERE id > 0"}');
 	SELECT itemcache.attach('"Odd schema"."Odd table"', cache_new => false);
-	SELECT itemcache.attach('parts', preload => false, cache_new => false);
+	SELECT itemcache.attach('parts', preload => false, cache_new => false, aliases => 'all');
 });
 
-my $options = q{SELECT relid, leaf_of, state, served, preload, cache_new FROM itemcache.tables ORDER BY relid::text};
+my $options = q{SELECT relid, leaf_of, state, served, preload, cache_new, preload_aliases, missing_aliases FROM itemcache.tables ORDER BY relid::text};
 my $want = $node->safe_psql('source', $options);
 is($node->safe_psql('source', q{SELECT count(*) FILTER (WHERE leaf_of IS NULL), count(*) FILTER (WHERE relkind = 'r' AND leaf_of = 'parts'::regclass)
 		FROM itemcache.tables JOIN pg_class c ON c.oid = relid}),

@@ -23,9 +23,11 @@
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "functions/views.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "store/owner.h"
+#include "table/keyname.h"
 #include "table/privilege.h"
 #include "table/relation.h"
 #include "utils/acl.h"
@@ -39,6 +41,7 @@ PG_FUNCTION_INFO_V1(itemcache_clear);
 PG_FUNCTION_INFO_V1(itemcache_clear_relation);
 PG_FUNCTION_INFO_V1(itemcache_clear_all);
 
+static Datum Attach(Oid relid, TriggerOptions *options);
 static void RefuseInRecovery(Oid relid, const char *action);
 static Relation OpenForDDL(Oid relid, LOCKMODE lockmode);
 static void CheckFitness(Relation rel);
@@ -46,10 +49,11 @@ static void RefuseKind(Relation rel);
 static void CheckNoChildren(Relation rel);
 static void CheckTriggerName(Relation rel, const char *name);
 static void RefuseClone(Oid relid, const char *hint);
-static bool TriggerIsAsWanted(const Trigger *trigger, bool preload,
-							  bool cache_new);
+static List *OptionsAsArguments(const TriggerOptions *options);
+static bool TriggerIsAsWanted(const Trigger *trigger,
+							  const TriggerOptions *options);
 static void CreateOurTrigger(Oid relid, const Trigger *existing,
-							 const char *name, bool preload, bool cache_new);
+							 const char *name, const TriggerOptions *options);
 static void EnableOurTrigger(Oid relid, const char *name);
 static void DropOurTrigger(Oid relid, const char *name);
 static void ExecuteDDL(const char *sql);
@@ -60,9 +64,19 @@ static void WarnOfTooManyTables(void);
 Datum
 itemcache_attach(PG_FUNCTION_ARGS)
 {
-	Oid			relid = RequireRelation(fcinfo);
-	bool		preload = DatumGetBool(RequireArgument(fcinfo, 1, "preload"));
-	bool		cache_new = DatumGetBool(RequireArgument(fcinfo, 2, "cache_new"));
+	TriggerOptions options = {0};
+
+	options.preload = DatumGetBool(RequireArgument(fcinfo, 1, "preload"));
+	options.cache_new = DatumGetBool(RequireArgument(fcinfo, 2, "cache_new"));
+	/* since 1.1 */
+	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
+		options.aliases = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	return Attach(RequireRelation(fcinfo), &options);
+}
+
+static Datum
+Attach(Oid relid, TriggerOptions *options)
+{
 	Relation	rel;
 	Trigger    *trigger;
 	const char *name;
@@ -75,6 +89,8 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	/* DDL is refused while the relation is open, so look first, then act */
 	rel = OpenForDDL(relid, ShareRowExclusiveLock);
 	CheckFitness(rel);
+	if (options->aliases != NULL)
+		options->aliases = FixedAliases(ItemRelationOf(rel), options->aliases);
 	partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	name = partitioned ? ITEMCACHE_PARTITIONED_TRIGGER : ITEMCACHE_TRIGGER;
 	trigger = FindItemCacheTrigger(rel);
@@ -85,12 +101,12 @@ itemcache_attach(PG_FUNCTION_ARGS)
 	table_close(rel, NoLock);
 
 	enabled = trigger != NULL && trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
-	if (trigger == NULL || !TriggerIsAsWanted(trigger, preload, cache_new))
+	if (trigger == NULL || !TriggerIsAsWanted(trigger, options))
 	{
 		if (trigger != NULL && trigger->tgisclone)
 			RefuseClone(relid,
 						"Attach the partitioned table with the options wanted.");
-		CreateOurTrigger(relid, trigger, name, preload, cache_new);
+		CreateOurTrigger(relid, trigger, name, options);
 		enabled = false;
 	}
 
@@ -363,29 +379,56 @@ RefuseClone(Oid relid, const char *hint)
 			 errhint("%s", hint)));
 }
 
-static bool
-TriggerIsAsWanted(const Trigger *trigger, bool preload, bool cache_new)
+/* The arguments of the trigger function that ReadTriggerOptions() reads. */
+static List *
+OptionsAsArguments(const TriggerOptions *options)
 {
-	return TriggerHasOurForm(trigger) &&
-		trigger->tgnargs == 2 &&
-		strcmp(trigger->tgargs[0], preload ? "preload=true" : "preload=false") == 0 &&
-		strcmp(trigger->tgargs[1], cache_new ? "cache_new=true" : "cache_new=false") == 0;
+	List	   *arguments;
+
+	arguments = list_make2(options->preload ? "preload=true" : "preload=false",
+						   options->cache_new ? "cache_new=true" : "cache_new=false");
+	if (options->aliases != NULL)
+		arguments = lappend(arguments, psprintf("aliases=%s", options->aliases));
+	return arguments;
+}
+
+static bool
+TriggerIsAsWanted(const Trigger *trigger, const TriggerOptions *options)
+{
+	List	   *arguments = OptionsAsArguments(options);
+	ListCell   *lc;
+
+	if (!TriggerHasOurForm(trigger) ||
+		trigger->tgnargs != list_length(arguments))
+		return false;
+	foreach(lc, arguments)
+	{
+		if (strcmp(trigger->tgargs[foreach_current_index(lc)], lfirst(lc)) != 0)
+			return false;
+	}
+	return true;
 }
 
 static void
 CreateOurTrigger(Oid relid, const Trigger *existing, const char *name,
-				 bool preload, bool cache_new)
+				 const TriggerOptions *options)
 {
+	StringInfoData arguments;
+	ListCell   *lc;
+
+	initStringInfo(&arguments);
+	foreach(lc, OptionsAsArguments(options))
+		appendStringInfo(&arguments, "%s%s", arguments.len > 0 ? ", " : "",
+						 quote_literal_cstr(lfirst(lc)));
+
 	/* a constraint trigger cannot be replaced */
 	if (existing != NULL && OidIsValid(existing->tgconstraint))
 		DropOurTrigger(relid, name);
 	ExecuteDDL(psprintf("CREATE OR REPLACE TRIGGER %s "
 						"AFTER INSERT OR UPDATE OR DELETE ON %s "
-						"FOR EACH ROW EXECUTE FUNCTION %s.track('preload=%s', 'cache_new=%s')",
+						"FOR EACH ROW EXECUTE FUNCTION %s.track(%s)",
 						quote_identifier(name), QualifiedRelationName(relid),
-						ITEMCACHE_NAME,
-						preload ? "true" : "false",
-						cache_new ? "true" : "false"));
+						ITEMCACHE_NAME, arguments.data));
 }
 
 static void

@@ -47,6 +47,7 @@
 #include "store/admission.h"
 #include "store/stats.h"
 #include "store/store.h"
+#include "table/keyname.h"
 #include "table/privilege.h"
 #include "table/registration.h"
 #include "table/relation.h"
@@ -56,7 +57,7 @@
  * extension have fewer: the first ones.
  */
 #define STATS_COLUMNS	27
-#define TABLES_COLUMNS	22
+#define TABLES_COLUMNS	26
 
 /* A row of itemcache.tables in the making. */
 typedef struct TableRow
@@ -74,9 +75,13 @@ typedef struct TableRow
 	int			leaves;			/* of a partitioned table */
 	int			leaves_served;
 	uint64		items;
+	uint64		aliases;
+	uint64		absences;
 	uint64		bytes;
 	uint64		evictions;
 	int			fills_one_in;	/* of a partitioned table: the most of its leaves */
+	char	   *preload_aliases;	/* NULL: none */
+	char	   *missing_aliases;	/* NULL: none */
 	uint64		counts[COUNTER_KINDS];
 } TableRow;
 
@@ -85,12 +90,14 @@ static const char *StandbyState(void);
 static HTAB *MakeRows(List *relids);
 static bool IsInRecovery(Relation rel);
 static void DescribeTable(TableRow *row, bool is_monitor);
+static void DescribeAliases(TableRow *row, ItemRelation *relation);
 static void CountTable(TableRow *row);
 static void AddHoldings(int number, uint64 *items, uint64 *bytes);
 static void AddToAncestors(HTAB *rows, TableRow *row);
 static void AddRow(TableRow *sum, const TableRow *row);
 static RelationState StateOf(const TableRow *row);
 static char *StateText(const TableRow *row);
+static void PutText(const char *string, Datum *value, bool *isnull);
 static void PutRow(ReturnSetInfo *rsinfo, const TableRow *row);
 
 
@@ -305,9 +312,27 @@ DescribeTable(TableRow *row, bool is_monitor)
 		row->in_recovery = IsInRecovery(rel);
 		row->preload = relation->options.preload;
 		row->cache_new = relation->options.cache_new;
+		DescribeAliases(row, relation);
 		CountTable(row);
 	}
 	relation_close(rel, AccessShareLock);
+}
+
+/* Which aliases are loaded, and which are not since there is no such index. */
+static void
+DescribeAliases(TableRow *row, ItemRelation *relation)
+{
+	const char *aliases = relation->options.aliases;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (aliases == NULL)
+		return;
+	row->preload_aliases = pstrdup(aliases);
+	(void) NamedAliases(relation, aliases, &missing);
+	foreach(lc, missing)
+		row->missing_aliases = row->missing_aliases == NULL ? lfirst(lc) :
+			psprintf("%s; %s", row->missing_aliases, (char *) lfirst(lc));
 }
 
 /* The relation's own counts; a partitioned table has none. */
@@ -325,6 +350,8 @@ CountTable(TableRow *row)
 	if (number != OWNER_NONE)
 	{
 		AddHoldings(number, &row->items, &row->bytes);
+		row->aliases += pg_atomic_read_u64(&OwnerSlot(number)->items[STORE_ALIAS]);
+		row->absences += pg_atomic_read_u64(&OwnerSlot(number)->items[STORE_ABSENCE]);
 		row->evictions += pg_atomic_read_u64(&OwnerSlot(number)->evictions);
 		row->fills_one_in = AdmissionOneIn(number);
 	}
@@ -370,6 +397,8 @@ AddRow(TableRow *sum, const TableRow *row)
 	if (!row->locked && row->state == RELATION_SERVED)
 		sum->leaves_served++;
 	sum->items += row->items;
+	sum->aliases += row->aliases;
+	sum->absences += row->absences;
 	sum->bytes += row->bytes;
 	sum->evictions += row->evictions;
 	sum->fills_one_in = Max(sum->fills_one_in, row->fills_one_in);
@@ -401,6 +430,14 @@ StateText(const TableRow *row)
 		return psprintf("%d of %d partitions served", row->leaves_served,
 						row->leaves);
 	return pstrdup(RelationStateName(state));
+}
+
+static void
+PutText(const char *string, Datum *value, bool *isnull)
+{
+	*isnull = string == NULL;
+	if (string != NULL)
+		*value = CStringGetTextDatum(string);
 }
 
 static void
@@ -439,6 +476,12 @@ PutRow(ReturnSetInfo *rsinfo, const TableRow *row)
 	values[i++] = Int64GetDatum(row->counts[COUNT_OUTDATED]);
 	values[i++] = Int64GetDatum(row->counts[COUNT_SPARED]);
 	values[i++] = Int32GetDatum(row->fills_one_in);
+	values[i++] = Int64GetDatum(row->aliases);
+	values[i++] = Int64GetDatum(row->absences);
+	PutText(row->preload_aliases, &values[i], &nulls[i]);
+	i++;
+	PutText(row->missing_aliases, &values[i], &nulls[i]);
+	i++;
 	Assert(i == lengthof(values) && rsinfo->setDesc->natts <= i);
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

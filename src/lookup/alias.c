@@ -36,14 +36,14 @@ FindAlias(uint64 epoch, uint64 hash, StoreHint hint, uint64 *row)
 }
 
 void
-PutAlias(const ItemAccess *access, uint64 hash, uint64 row)
+PutAlias(const ItemAccess *access, uint64 hash, uint64 row, bool if_room)
 {
 	uint64		known;
 
 	/* to look is cheaper than to lock */
 	if (FindAlias(access->epoch, hash, NULL, &known) && known == row)
 		return;
-	StorePutAlias(hash, access->epoch, row);
+	StorePutAlias(hash, access->epoch, row, if_room);
 }
 
 /*

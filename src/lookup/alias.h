@@ -26,9 +26,11 @@ extern bool FindAlias(uint64 epoch, uint64 hash, StoreHint hint, uint64 *row);
 
 /*
  * The row of that value was found in the table, and cached as "row": remember
- * it, if that is not what is known already.
+ * it, if that is not what is known already; with "if_room", only if nothing else
+ * has to go for it.
  */
-extern void PutAlias(const ItemAccess *access, uint64 hash, uint64 row);
+extern void PutAlias(const ItemAccess *access, uint64 hash, uint64 row,
+					 bool if_room);
 
 /*
  * Have the processor fetch what lookups of these hashes will read, the rows'

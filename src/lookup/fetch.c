@@ -418,7 +418,7 @@ FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 	oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	if (FillFromReader(fetcher->reader, access, NULL, &row) &&
 		fetcher->unique != NULL)
-		PutAlias(access, hash, row);
+		PutAlias(access, hash, row, false);
 	MemoryContextSwitchTo(oldcontext);
 
 	GetColumns(fetcher, values, isnull, tid);

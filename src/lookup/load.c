@@ -67,6 +67,9 @@ InitLoader(PageLoader *loader)
 	loader->context = AllocSetContextCreate(CurrentMemoryContext,
 											"itemcache preload page",
 											ALLOCSET_DEFAULT_SIZES);
+	loader->alias_context = AllocSetContextCreate(CurrentMemoryContext,
+												  "itemcache preload aliases",
+												  ALLOCSET_SMALL_SIZES);
 	loader->fills = palloc(MaxHeapTuplesPerPage * sizeof(FillItem));
 	loader->offsets = palloc(MaxHeapTuplesPerPage * sizeof(OffsetNumber));
 	loader->wanted = palloc0((MaxHeapTuplesPerPage + 1) * sizeof(bool));
@@ -86,6 +89,7 @@ BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 		 OwnerEpoch(relation->owner, relation->key) == EPOCH_NONE))
 		(void) NewItemRelationEpoch(relation, true);
 	BeginItemAccess(&loader->access, relation, &relation->pk, snapshot);
+	BeginLoadingAliases(loader);
 	return loader->access.fill;
 }
 
@@ -125,12 +129,15 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 	n = FormItems(loader, buffer, n);
 	if (n > 0)
 		FillItems(&loader->access, buffer, loader->fills, n, true);
-	ReleaseBuffer(buffer);
 
 	for (int i = 0; i < n; i++)
 	{
 		if (loader->fills[i].result == STORE_DONE)
 		{
+			HeapTupleData tuple;
+
+			GetTuple(loader, buffer, loader->offsets[i], &tuple);
+			LoadAliases(loader, &tuple, loader->fills[i].hash);
 			loader->items++;
 			loader->bytes += ImageSourceSize(&loader->fills[i].image);
 			loader->streak = 0;
@@ -141,6 +148,7 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 			loader->no_room++;
 		}
 	}
+	ReleaseBuffer(buffer);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextReset(loader->context);
 }
@@ -236,7 +244,7 @@ GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset, HeapTuple tuple
 
 /*
  * Make items of these tuples.  Rows over the size limit are left out, and those
- * that are there already.
+ * that are there already.  What is left has loader->offsets[] as well.
  */
 static int
 FormItems(PageLoader *loader, Buffer buffer, int noffsets)
@@ -258,13 +266,18 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 	for (int i = 0; i < noffsets; i++)
 	{
 		FillItem   *fill = &loader->fills[n];
+		OffsetNumber offset = loader->offsets[i];
 
 		fill->hash = loader->fills[i].hash;
+		GetTuple(loader, buffer, offset, &tuple);
 		if (IsCached(loader, fill->hash))
+		{
+			LoadAliases(loader, &tuple, fill->hash);
 			continue;
+		}
 		StorePrefetchFill(fill->hash);
-		GetTuple(loader, buffer, loader->offsets[i], &tuple);
 		fill->version = tuple.t_data;
+		loader->offsets[n] = offset;
 		if (FindImage(access->shape, &tuple, NULL, loader->limit, &fill->image))
 			n++;
 		else
@@ -343,6 +356,7 @@ itemcache_preload(PG_FUNCTION_ARGS)
 				 errmsg("cannot load table \"%s\" into the cache: row-level security hides rows of it from you",
 						RelationGetRelationName(rel)),
 				 errhint("Its owner can load it.")));
+	ReportMissingAliases(ItemRelationOf(rel), WARNING);
 	InitLoader(&loader);
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		LoadPartitions(&loader, rel);

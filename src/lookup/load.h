@@ -12,6 +12,8 @@
 #include "storage/block.h"
 #include "storage/off.h"
 
+typedef struct AliasLoader AliasLoader;
+
 /* Loading pages of one relation, under one snapshot. */
 typedef struct PageLoader
 {
@@ -28,6 +30,8 @@ typedef struct PageLoader
 	OffsetNumber *offsets;
 	bool	   *wanted;			/* by offset; see LoadPlaces() */
 	Size		limit;
+	MemoryContext alias_context;	/* of what BeginLoadingAliases() makes */
+	AliasLoader *aliases;		/* NULL: none are made */
 } PageLoader;
 
 /* Allocates in the current memory context. */
@@ -50,6 +54,16 @@ extern void LoadPage(PageLoader *loader, BlockNumber block);
  */
 extern void LoadPlaces(PageLoader *loader, BlockNumber block,
 					   const OffsetNumber *offsets, int noffsets);
+
+/*
+ * Make ready to have aliases made of the rows that are loaded, if attach() was told
+ * to; and make those of one row, which is cached under the hash "row".
+ */
+extern void BeginLoadingAliases(PageLoader *loader);
+extern void LoadAliases(PageLoader *loader, HeapTuple tuple, uint64 row);
+
+/* Say of which keys that attach() was told of there is no index (any more). */
+extern void ReportMissingAliases(ItemRelation *relation, int elevel);
 
 /* Is there no use in going on? */
 extern bool CacheIsFull(const PageLoader *loader);

@@ -352,7 +352,7 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		results[i] = SlotImage(access, reader.slot);
 		if (FillFromReader(&reader, filling, results[i], &row) &&
 			access->alias != NULL)
-			PutAlias(access, hash, row);
+			PutAlias(access, hash, row, false);
 		while (!access->unique && ReadAnother(&reader))
 		{
 			if (more == NULL)

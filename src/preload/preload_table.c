@@ -447,7 +447,11 @@ LoadRange(const BlockRange *range)
 		loader.streak = WorkerStreak;
 		if (BeginLoading(&loader, rel, GetActiveSnapshot()) &&
 			loader.access.relation->options.preload)
+		{
+			if (range->begin == 0)
+				ReportMissingAliases(loader.access.relation, LOG);
 			ReadRange(&loader, range);
+		}
 		else
 			EndTable(RelationFindsNoRoom(loader.access.relation) ?
 					 PRELOAD_FULL : PRELOAD_SKIPPED);

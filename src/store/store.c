@@ -262,12 +262,12 @@ StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
 }
 
 void
-StorePutAlias(uint64 hash, uint64 epoch, uint64 row)
+StorePutAlias(uint64 hash, uint64 epoch, uint64 row, bool if_room)
 {
 	StoreContent content = {.kind = STORE_ALIAS, .xid = row};
 
 	/* it need not be right, but if it is refused, nothing is lost either */
-	StoreFill(hash, epoch, &content, StoreReadCounter(hash), false);
+	StoreFill(hash, epoch, &content, StoreReadCounter(hash), if_room);
 }
 
 StoreResult

@@ -20,14 +20,17 @@
 
 #include "compat.h"
 
+#include "access/transam.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 #include "table/keyname.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -42,9 +45,10 @@ typedef struct GivenName
 static void ParseName(const char *text, GivenName *name);
 static const char *EndOfList(const char *text);
 static void ParseList(char *list, GivenName *name);
-static bool IsNamed(const ItemRelation *relation, const GivenName *name,
-					const ItemShape *shape, Oid index, bool partial,
-					bool *lasting);
+static UniqueKey *LookForKey(ItemRelation *relation, const char *columns,
+							 bool *lasting, bool *found);
+static bool IsNamed(const GivenName *name, const ItemShape *shape, Oid index,
+					bool partial, bool *lasting);
 static bool ColumnIsNamed(const ItemShape *shape, Oid index, int i,
 						  const char *name);
 static char *ExpressionText(Oid index, int i, bool pretty);
@@ -52,24 +56,42 @@ static char *PredicateText(Oid index, bool pretty);
 static UniqueKey *NextNamedKey(ItemRelation *relation, Oid after);
 static bool IsUsual(const ItemShape *shape);
 static void RefuseName(ItemRelation *relation, const char *columns);
+static List *ListOfNames(const char *array);
+static char *ArrayOfNames(const List *names);
+static bool CanBeLoaded(const UniqueKey *unique);
+static bool CallsUsers(Node *node, void *context);
+static bool IsUsers(Oid function, void *context);
+static int	BeginFixedPath(void);
 
 UniqueKey *
 FindNamedKey(ItemRelation *relation, const char *columns, bool *lasting)
+{
+	UniqueKey  *unique;
+	bool		found;
+
+	unique = LookForKey(relation, columns, lasting, &found);
+	if (!found)
+		RefuseName(relation, columns);
+	return unique;
+}
+
+static UniqueKey *
+LookForKey(ItemRelation *relation, const char *columns, bool *lasting,
+		   bool *found)
 {
 	GivenName	name;
 	UniqueKey  *unique;
 
 	ParseName(columns, &name);
-	if (IsNamed(relation, &name, relation->shape, relation->pk.oid, false,
-				lasting))
+	*found = true;
+	if (IsNamed(&name, relation->shape, relation->pk.oid, false, lasting))
 		return NULL;
 	unique = NextNamedKey(relation, InvalidOid);
 	while (unique != NULL &&
-		   !IsNamed(relation, &name, unique->shape, unique->index.oid,
+		   !IsNamed(&name, unique->shape, unique->index.oid,
 					unique->predicate != NULL, lasting))
 		unique = NextNamedKey(relation, unique->index.oid);
-	if (unique == NULL)
-		RefuseName(relation, columns);
+	*found = unique != NULL;
 	return unique;
 }
 
@@ -140,27 +162,54 @@ EndOfList(const char *text)
 static void
 ParseList(char *list, GivenName *name)
 {
-	Datum		array = OidInputFunctionCall(F_ARRAY_IN, list, TEXTOID, -1);
+	List	   *names = ListOfNames(list);
+	ListCell   *lc;
+
+	if (list_length(names) > INDEX_MAX_KEYS)
+		return;
+	foreach(lc, names)
+		name->columns[name->ncolumns++] = lfirst(lc);
+}
+
+/* The elements of an array's text; NULL is nobody's name, as the empty one. */
+static List *
+ListOfNames(const char *array)
+{
+	Datum		value = OidInputFunctionCall(F_ARRAY_IN,
+											 unconstify(char *, array),
+											 TEXTOID, -1);
 	Datum	   *values;
 	bool	   *nulls;
 	int			nvalues;
+	List	   *names = NIL;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
 					  &values, &nulls, &nvalues);
-	if (nvalues > INDEX_MAX_KEYS)
-		return;
 	for (int i = 0; i < nvalues; i++)
 	{
-		if (nulls[i])
-			return;
-		name->columns[i] = TextDatumGetCString(values[i]);
+		names = lappend(names, nulls[i] ? pstrdup("") :
+						TextDatumGetCString(values[i]));
 	}
-	name->ncolumns = nvalues;
+	return names;
+}
+
+static char *
+ArrayOfNames(const List *names)
+{
+	Datum	   *values = palloc((list_length(names) + 1) * sizeof(Datum));
+	ArrayType  *array;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, names)
+		values[n++] = CStringGetTextDatum(lfirst(lc));
+	array = construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT);
+	return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(array));
 }
 
 static bool
-IsNamed(const ItemRelation *relation, const GivenName *name,
-		const ItemShape *shape, Oid index, bool partial, bool *lasting)
+IsNamed(const GivenName *name, const ItemShape *shape, Oid index, bool partial,
+		bool *lasting)
 {
 	if (name->ncolumns == 0 || name->ncolumns != shape->nkeys ||
 		(name->predicate != NULL) != partial)
@@ -246,29 +295,24 @@ IsUsual(const ItemShape *shape)
 char *
 KeyName(const ItemShape *shape, Oid index, bool partial)
 {
-	Datum		columns[INDEX_MAX_KEYS];
-	StringInfoData name;
+	List	   *columns = NIL;
+	char	   *name;
 
-	initStringInfo(&name);
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		AttrNumber	attno = shape->keys[i].attno;
 
-		columns[i] = CStringGetTextDatum(attno == InvalidAttrNumber ?
-										 ExpressionText(index, i, true) :
-										 NameStr(TupleDescAttr(shape->tupdesc,
-															   attno - 1)->attname));
+		columns = lappend(columns, attno == InvalidAttrNumber ?
+						  ExpressionText(index, i, true) :
+						  NameStr(TupleDescAttr(shape->tupdesc,
+												attno - 1)->attname));
 	}
 	if (shape->nkeys == 1 && shape->keys[0].attno != InvalidAttrNumber)
-		appendStringInfoString(&name, TextDatumGetCString(columns[0]));
+		name = linitial(columns);
 	else
-		appendStringInfoString(&name,
-							   OidOutputFunctionCall(F_ARRAY_OUT,
-													 PointerGetDatum(construct_array(columns, shape->nkeys, TEXTOID,
-																					 -1, false, TYPALIGN_INT))));
-	if (partial)
-		appendStringInfo(&name, " WHERE %s", PredicateText(index, true));
-	return name.data;
+		name = ArrayOfNames(columns);
+	return partial ? psprintf("%s WHERE %s", name, PredicateText(index, true)) :
+		name;
 }
 
 static void
@@ -288,4 +332,113 @@ RefuseName(ItemRelation *relation, const char *columns)
 			 errmsg("table \"%s\" has no unique index of \"%s\" to look rows up by",
 					get_rel_name(relation->relid), columns),
 			 errhint("Rows can be looked up by: %s.", names.data)));
+}
+
+List *
+NamedAliases(ItemRelation *relation, const char *aliases, List **missing)
+{
+	int			nestlevel = BeginFixedPath();
+	List	   *keys = NIL;
+	ListCell   *lc;
+
+	if (strcmp(aliases, "all") == 0)
+	{
+		for (UniqueKey *unique = NextNamedKey(relation, InvalidOid);
+			 unique != NULL;
+			 unique = NextNamedKey(relation, unique->index.oid))
+		{
+			if (CanBeLoaded(unique))
+				keys = lappend(keys, unique);
+		}
+	}
+	else
+	{
+		foreach(lc, ListOfNames(aliases))
+		{
+			bool		lasting;
+			bool		found;
+			UniqueKey  *unique = LookForKey(relation, lfirst(lc), &lasting, &found);
+
+			if (unique != NULL && CanBeLoaded(unique))
+				keys = lappend(keys, unique);
+			else
+				*missing = lappend(*missing, lfirst(lc));
+		}
+	}
+	AtEOXact_GUC(false, nestlevel);
+	return keys;
+}
+
+char *
+FixedAliases(ItemRelation *relation, const char *aliases)
+{
+	List	   *keys = NIL;
+	List	   *names = NIL;
+	ListCell   *lc;
+	int			nestlevel;
+
+	if (strcmp(aliases, "all") == 0)
+		return pstrdup(aliases);
+	foreach(lc, ListOfNames(aliases))
+	{
+		bool		lasting;
+		UniqueKey  *unique = FindNamedKey(relation, lfirst(lc), &lasting);
+
+		if (unique == NULL)
+			continue;			/* rows are found by the primary key anyway */
+		if (!CanBeLoaded(unique))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("aliases of \"%s\" cannot be loaded", (char *) lfirst(lc)),
+					 errdetail("The index calls functions that are not PostgreSQL's own."),
+					 errhint("They are made when rows are looked up by it.")));
+		keys = list_append_unique_ptr(keys, unique);
+	}
+
+	nestlevel = BeginFixedPath();
+	foreach(lc, keys)
+	{
+		UniqueKey  *unique = lfirst(lc);
+
+		names = lappend(names, KeyName(unique->shape, unique->index.oid,
+									   unique->predicate != NULL));
+	}
+	AtEOXact_GUC(false, nestlevel);
+	return names == NIL ? NULL : ArrayOfNames(names);
+}
+
+static bool
+CanBeLoaded(const UniqueKey *unique)
+{
+	return !CallsUsers((Node *) unique->expressions, NULL) &&
+		!CallsUsers(unique->predicate, NULL);
+}
+
+static bool
+CallsUsers(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, IsUsers, context))
+		return true;
+	return expression_tree_walker(node, CallsUsers, context);
+}
+
+static bool
+IsUsers(Oid function, void *context)
+{
+	return function >= FirstGenbkiObjectId;
+}
+
+/* Have names of functions and types written with their schema, and read so. */
+static int
+BeginFixedPath(void)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	return nestlevel;
 }

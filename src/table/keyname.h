@@ -23,6 +23,20 @@
 extern UniqueKey *FindNamedKey(ItemRelation *relation, const char *columns,
 							   bool *lasting);
 
+/*
+ * Which indexes are meant by "aliases", the option of attach(): "all", or an array
+ * of names as above.  Returned is a list of UniqueKeys; names that mean none are
+ * appended to *missing.  Names mean the same whatever the search_path is, as
+ * FixedAliases() makes them, which raises an error if one means no index by which
+ * aliases can be loaded.
+ *
+ * These are those of which no expression or predicate calls a function of the
+ * user's, as they are evaluated by who loads the table.
+ */
+extern List *NamedAliases(ItemRelation *relation, const char *aliases,
+						  List **missing);
+extern char *FixedAliases(ItemRelation *relation, const char *aliases);
+
 /* What an index is called by, that has a key of "shape" and may be partial. */
 extern char *KeyName(const ItemShape *shape, Oid index, bool partial);
 

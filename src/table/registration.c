@@ -126,12 +126,15 @@ ReadTriggerOptions(const Trigger *trigger, TriggerOptions *options)
 {
 	options->preload = true;
 	options->cache_new = true;
+	options->aliases = NULL;
 	for (int i = 0; i < trigger->tgnargs; i++)
 	{
 		if (strcmp(trigger->tgargs[i], "preload=false") == 0)
 			options->preload = false;
 		else if (strcmp(trigger->tgargs[i], "cache_new=false") == 0)
 			options->cache_new = false;
+		else if (strncmp(trigger->tgargs[i], "aliases=", 8) == 0)
+			options->aliases = trigger->tgargs[i] + 8;
 	}
 }
 

@@ -27,6 +27,7 @@ typedef struct TriggerOptions
 {
 	bool		preload;
 	bool		cache_new;
+	const char *aliases;		/* see keyname.h; NULL: none */
 } TriggerOptions;
 
 /*
@@ -48,7 +49,7 @@ extern bool HasTriggerOfOurForm(Relation rel);
 /* Is a function our trigger function?  Looks into the catalogs. */
 extern bool IsTriggerFunction(Oid funcid);
 
-/* The options of a trigger of ours. */
+/* The options of a trigger of ours, with a string of the trigger's. */
 extern void ReadTriggerOptions(const Trigger *trigger, TriggerOptions *options);
 
 /*

@@ -63,6 +63,7 @@ static void InstallShape(ItemRelation *relation, ItemShape *shape);
 static void RetireShape(ItemShape *shape);
 static RelationState JudgeKind(ItemRelation *relation, Relation rel);
 static RelationState JudgeTrigger(ItemRelation *relation, Relation rel);
+static void InstallOptions(ItemRelation *relation, const Trigger *trigger);
 static void RelcacheCallback(Datum arg, Oid relid);
 static void RowTypeCallback(Datum arg, int cacheid, uint32 hashvalue);
 static void DistrustIfMessagesCame(void);
@@ -571,9 +572,7 @@ JudgeTrigger(ItemRelation *relation, Relation rel)
 	Trigger    *trigger = FindItemCacheTrigger(rel);
 
 	relation->attached = trigger != NULL;
-	memset(&relation->options, 0, sizeof(TriggerOptions));
-	if (trigger != NULL)
-		ReadTriggerOptions(trigger, &relation->options);
+	InstallOptions(relation, trigger);
 
 	if (relation->fitness != RELATION_SERVED &&
 		relation->fitness != RELATION_PARTITIONED)
@@ -585,6 +584,22 @@ JudgeTrigger(ItemRelation *relation, Relation rel)
 	if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 		return RELATION_TRIGGER_DISABLED;
 	return relation->fitness;
+}
+
+static void
+InstallOptions(ItemRelation *relation, const Trigger *trigger)
+{
+	TriggerOptions options = {0};
+	char	   *aliases = NULL;
+
+	if (trigger != NULL)
+		ReadTriggerOptions(trigger, &options);
+	if (options.aliases != NULL)
+		aliases = MemoryContextStrdup(CacheMemoryContext, options.aliases);
+	if (relation->options.aliases != NULL)
+		pfree(unconstify(char *, relation->options.aliases));
+	options.aliases = aliases;
+	relation->options = options;
 }
 
 const char *
