@@ -6,8 +6,8 @@
  * The order is what makes it right, together with what those do who write the
  * table (arrival.c); README argues it, under "Absent keys":
  *
- *		the table's epoch of absences; full barrier		BeginAbsence()
- *		the key's counter								BeginAbsence()
+ *		the table's epoch of absences; full barrier		BeginAbsences()
+ *		the key's counter								NextAbsence()
  *		the index: nothing								the caller's read
  *		epoch and counter again							FillAbsence()
  *
@@ -52,6 +52,13 @@ KeyIsAbsent(const ItemAccess *access, const Datum *key, uint64 hash,
 void
 BeginAbsence(AbsenceFill *fill, const ItemAccess *access, uint64 hash)
 {
+	BeginAbsences(fill, access);
+	NextAbsence(fill, hash);
+}
+
+void
+BeginAbsences(AbsenceFill *fill, const ItemAccess *access)
+{
 	ItemRelation *relation = access->relation;
 
 	fill->wanted = access->serve && access->fill && access->absences &&
@@ -60,7 +67,6 @@ BeginAbsence(AbsenceFill *fill, const ItemAccess *access, uint64 hash)
 		return;
 	fill->epoch = OwnerAbsenceEpoch(EpochOwner(access->epoch), relation->key);
 	pg_memory_barrier();
-	fill->counter = StoreReadCounter(hash);
 }
 
 /*
@@ -75,7 +81,7 @@ FillAbsence(const AbsenceFill *fill, const ItemAccess *access,
 	AbsentImage image;
 	Size		size;
 
-	if (!fill->wanted)
+	if (!fill->wanted || !access->fill)
 		return;
 	if (fill->epoch == EPOCH_NONE)
 	{

@@ -32,6 +32,20 @@ extern bool KeyIsAbsent(const ItemAccess *access, const Datum *key,
  */
 extern void BeginAbsence(AbsenceFill *fill, const ItemAccess *access,
 						 uint64 hash);
+
+/*
+ * The first of these in two parts, for who looks several keys up in the index one
+ * after the other: once for all of them, then for each of a copy of that.
+ */
+extern void BeginAbsences(AbsenceFill *fill, const ItemAccess *access);
+
+static inline void
+NextAbsence(AbsenceFill *fill, uint64 hash)
+{
+	if (fill->wanted)
+		fill->counter = StoreReadCounter(hash);
+}
+
 extern void FillAbsence(const AbsenceFill *fill, const ItemAccess *access,
 						const Datum *key, uint64 hash);
 

@@ -193,7 +193,7 @@ PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 	{
 		hints[i].place = places[i];
 		hints[i].row = fetcher->unique == NULL ? NO_ROW : rows[i];
-		hints[i].found = false;
+		hints[i].looked = false;
 		missing[i] = NULL;
 		if (fetcher->unique == NULL ? places[i] == STORE_MISSING : rows[i] == NO_ROW)
 		{
@@ -210,7 +210,7 @@ static void
 FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 			const uint64 *hashes, FetchHint *hints)
 {
-	ItemPointerData tids[READ_AHEAD_MAX];
+	AheadItem	items[READ_AHEAD_MAX];
 	ItemAccess	access;
 
 	BeginFetchAccess(fetcher, &access);
@@ -223,11 +223,11 @@ FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 		if (keys[i] != NULL)
 			PrefetchFill(&access, hashes[i]);
 	}
-	FindItems(fetcher->reader, nkeys, keys, tids);
+	FindItems(fetcher->reader, &access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
-		hints[i].found = keys[i] != NULL;
-		hints[i].tid = tids[i];
+		hints[i].looked = keys[i] != NULL;
+		hints[i].item = items[i];
 		if (keys[i] != NULL)
 			PrefetchRoom(&access, hashes[i]);
 	}
@@ -265,7 +265,7 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 		fetcher->nrows = 0;
 		return false;
 	}
-	if (hint == NULL || !hint->found)
+	if (hint == NULL || !hint->looked)
 		PrefetchFill(&access, hash);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
@@ -430,11 +430,13 @@ static bool
 ReadKey(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
 		uint64 hash, const FetchHint *hint)
 {
+	AheadResult ahead = AHEAD_UNKNOWN;
 	AbsenceFill absence;
 
-	if (hint != NULL && hint->found && MayReadAhead(access) &&
-		ReadItemAhead(fetcher->reader, &hint->tid))
-		return true;
+	if (hint != NULL && hint->looked && MayReadAhead(access))
+		ahead = ReadItemAhead(fetcher->reader, access, key, hash, &hint->item);
+	if (ahead != AHEAD_UNKNOWN)
+		return ahead == AHEAD_FOUND;
 	BeginAbsence(&absence, access, hash);
 	if (ReadItem(fetcher->reader, key))
 		return true;

@@ -27,8 +27,8 @@ typedef struct FetchHint
 {
 	StoreHint	place;
 	uint64		row;			/* by another unique index: where it leads */
-	bool		found;			/* not cached, but found in the table's index: */
-	ItemPointerData tid;		/* at this place, if it is valid */
+	bool		looked;			/* not cached, but looked for in the index: */
+	AheadItem	item;			/* this is what that has */
 } FetchHint;
 
 /*

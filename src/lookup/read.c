@@ -65,11 +65,12 @@ typedef struct ReadPlan
 } ReadPlan;
 
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
+static void NeedSlot(const ItemReader *reader, TupleTableSlot **slot);
 static void BeginSearch(ItemReader *reader, const Datum *key);
-static void PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids);
+static void PrefetchRows(Relation rel, int nitems, const AheadItem *items);
 static void PrefetchTuple(Page page, OffsetNumber offset);
 static bool ReadKey(ItemReader *reader, const ItemAccess *access,
-					const Datum *key, uint64 hash, const ItemPointerData *tid);
+					const Datum *key, uint64 hash, const AheadItem *item);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
 pg_noreturn static void RefuseMore(const ItemRelation *relation,
@@ -135,8 +136,9 @@ OpenItemReader(ItemReader *reader, const ItemAccess *access)
 	reader->rel = table_open(access->relation->relid, NoLock);
 	RefuseUnloggedInRecovery(reader->rel);
 	reader->index = index_open(access->index.oid, AccessShareLock);
-	reader->slot = table_slot_create(reader->rel, NULL);
+	reader->slot = NULL;
 	reader->other = NULL;
+	reader->context = CurrentMemoryContext;
 	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
 								  shape->nkeys);
 	for (int i = 0; i < shape->nkeys; i++)
@@ -161,9 +163,23 @@ ReadItem(ItemReader *reader, const Datum *key)
 				return false;
 			reader->any = true;
 		}
+		NeedSlot(reader, &reader->slot);
 		if (index_fetch_heap(reader->scan, reader->slot))
 			return true;
 	}
+}
+
+/* Where most keys are absent, most readers need none. */
+static void
+NeedSlot(const ItemReader *reader, TupleTableSlot **slot)
+{
+	MemoryContext oldcontext;
+
+	if (*slot != NULL)
+		return;
+	oldcontext = MemoryContextSwitchTo(reader->context);
+	*slot = table_slot_create(reader->rel, NULL);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 static void
@@ -199,25 +215,30 @@ MayReadAhead(const ItemAccess *access)
 }
 
 void
-FindItems(ItemReader *reader, int nkeys, Datum *const *keys,
-		  ItemPointerData *tids)
+FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
+		  Datum *const *keys, const uint64 *hashes, AheadItem *items)
 {
+	AbsenceFill absence;
+
+	BeginAbsences(&absence, access);
 	for (int i = 0; i < nkeys; i++)
 	{
 		ItemPointer tid = NULL;
 
 		CHECK_FOR_INTERRUPTS();
+		items[i].absence = absence;
 		if (keys[i] != NULL)
 		{
+			NextAbsence(&items[i].absence, hashes[i]);
 			BeginSearch(reader, keys[i]);
 			tid = index_getnext_tid(reader->scan, ForwardScanDirection);
 		}
 		if (tid != NULL)
-			tids[i] = *tid;
+			items[i].tid = *tid;
 		else
-			ItemPointerSetInvalid(&tids[i]);
+			ItemPointerSetInvalid(&items[i].tid);
 	}
-	PrefetchRows(reader->rel, nkeys, tids);
+	PrefetchRows(reader->rel, nkeys, items);
 }
 
 /*
@@ -228,27 +249,28 @@ FindItems(ItemReader *reader, int nkeys, Datum *const *keys,
  * of them is not relied on.
  */
 static void
-PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids)
+PrefetchRows(Relation rel, int nitems, const AheadItem *items)
 {
 	Page		pages[READ_AHEAD_MAX];
 
-	Assert(ntids <= READ_AHEAD_MAX);
+	Assert(nitems <= READ_AHEAD_MAX);
 	if (get_tablespace_io_concurrency(rel->rd_rel->reltablespace) == 0)
 		return;
-	for (int i = 0; i < ntids; i++)
+	for (int i = 0; i < nitems; i++)
 	{
+		const ItemPointerData *tid = &items[i].tid;
 		Buffer		buffer = InvalidBuffer;
 
-		if (ItemPointerIsValid(&tids[i]))
+		if (ItemPointerIsValid(tid))
 			buffer = PrefetchBuffer(rel, MAIN_FORKNUM,
-									ItemPointerGetBlockNumber(&tids[i])).recent_buffer;
+									ItemPointerGetBlockNumber(tid)).recent_buffer;
 		pages[i] = NULL;
 		if (BufferIsValid(buffer))
 		{
 			pages[i] = BufferGetPage(buffer);
 			prefetch(pages[i]);
 			prefetch(PageGetItemId(pages[i],
-								   ItemPointerGetOffsetNumber(&tids[i])));
+								   ItemPointerGetOffsetNumber(tid)));
 		}
 	}
 #ifdef USE_VALGRIND
@@ -256,10 +278,10 @@ PrefetchRows(Relation rel, int ntids, const ItemPointerData *tids)
 	if (RUNNING_ON_VALGRIND)
 		return;
 #endif
-	for (int i = 0; i < ntids; i++)
+	for (int i = 0; i < nitems; i++)
 	{
 		if (pages[i] != NULL)
-			PrefetchTuple(pages[i], ItemPointerGetOffsetNumber(&tids[i]));
+			PrefetchTuple(pages[i], ItemPointerGetOffsetNumber(&items[i].tid));
 	}
 }
 
@@ -274,38 +296,42 @@ PrefetchTuple(Page page, OffsetNumber offset)
 		prefetch(line);
 }
 
-bool
-ReadItemAhead(ItemReader *reader, const ItemPointerData *tid)
+/*
+ * Where the index had nothing when it was asked, which was after the snapshot was
+ * taken, that sees nothing.  At a place that it had there may be something else.
+ */
+AheadResult
+ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
+			  uint64 hash, const AheadItem *item)
 {
 	IndexScanDesc scan = reader->scan;
 	bool		found;
 
-	if (!ItemPointerIsValid(tid))
-		return false;
-	scan->xs_heaptid = *tid;
+	if (!ItemPointerIsValid(&item->tid))
+	{
+		FillAbsence(&item->absence, access, key, hash);
+		return AHEAD_ABSENT;
+	}
+	NeedSlot(reader, &reader->slot);
+	scan->xs_heaptid = item->tid;
 	scan->xs_heap_continue = false;
 	found = index_fetch_heap(scan, reader->slot);
 	/* the scan is somewhere else in the index */
 	scan->kill_prior_tuple = false;
-	return found;
+	return found ? AHEAD_FOUND : AHEAD_UNKNOWN;
 }
 
 bool
 ReadAnother(ItemReader *reader)
 {
-	if (reader->other == NULL)
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(reader->slot->tts_mcxt);
-
-		reader->other = table_slot_create(reader->rel, NULL);
-		MemoryContextSwitchTo(oldcontext);
-	}
+	NeedSlot(reader, &reader->other);
 	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->other);
 }
 
 void
 ReadItemAt(ItemReader *reader, ItemPointer tid)
 {
+	NeedSlot(reader, &reader->slot);
 	if (!table_tuple_fetch_row_version(reader->rel, tid,
 									   reader->scan->xs_snapshot, reader->slot))
 		elog(ERROR, "row at (%u,%u) of table \"%s\" has gone",
@@ -317,7 +343,8 @@ void
 CloseItemReader(ItemReader *reader)
 {
 	index_endscan(reader->scan);
-	ExecDropSingleTupleTableSlot(reader->slot);
+	if (reader->slot != NULL)
+		ExecDropSingleTupleTableSlot(reader->slot);
 	if (reader->other != NULL)
 		ExecDropSingleTupleTableSlot(reader->other);
 	index_close(reader->index, NoLock);
@@ -329,30 +356,36 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 				 HeapTupleHeader *results, List **more)
 {
 	ItemReader	reader;
-	ItemPointerData tids[READ_AHEAD_MAX];
+	AheadItem	items[READ_AHEAD_MAX];
+	uint64		hashes[READ_AHEAD_MAX];
 	bool		ahead = nkeys > 1 && MayReadAhead(access);
 	ItemAccess	spared = *access;
 
+	Assert(nkeys <= READ_AHEAD_MAX);
 	spared.fill = false;
 	OpenItemReader(&reader, access);
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (keys[i] != NULL)
+			hashes[i] = KeyHash(access->key, access->seed, keys[i]);
+	}
 	if (ahead)
-		FindItems(&reader, nkeys, keys, tids);
+		FindItems(&reader, access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
 		const ItemAccess *filling;
-		uint64		hash;
 		uint64		row;
 
 		if (keys[i] == NULL)
 			continue;
-		hash = KeyHash(access->key, access->seed, keys[i]);
-		filling = FillPays(access, hash) ? access : &spared;
-		if (!ReadKey(&reader, filling, keys[i], hash, ahead ? &tids[i] : NULL))
+		filling = FillPays(access, hashes[i]) ? access : &spared;
+		if (!ReadKey(&reader, filling, keys[i], hashes[i],
+					 ahead ? &items[i] : NULL))
 			continue;
 		results[i] = SlotImage(access, reader.slot);
 		if (FillFromReader(&reader, filling, results[i], &row) &&
 			access->alias != NULL)
-			PutAlias(access, hash, row, false);
+			PutAlias(access, hashes[i], row, false);
 		while (!access->unique && ReadAnother(&reader))
 		{
 			if (more == NULL)
@@ -366,12 +399,15 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 /* The row of a key; if there is none, cache that. */
 static bool
 ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key,
-		uint64 hash, const ItemPointerData *tid)
+		uint64 hash, const AheadItem *item)
 {
+	AheadResult ahead = AHEAD_UNKNOWN;
 	AbsenceFill absence;
 
-	if (tid != NULL && ReadItemAhead(reader, tid))
-		return true;
+	if (item != NULL)
+		ahead = ReadItemAhead(reader, access, key, hash, item);
+	if (ahead != AHEAD_UNKNOWN)
+		return ahead == AHEAD_FOUND;
 	BeginAbsence(&absence, access, hash);
 	if (ReadItem(reader, key))
 		return true;

@@ -13,6 +13,7 @@
 #include "access/relscan.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
+#include "lookup/absence.h"
 #include "lookup/visibility.h"
 
 /* An open scan of an index of a plain table. */
@@ -20,7 +21,9 @@ typedef struct ItemReader
 {
 	Relation	rel;
 	Relation	index;
-	TupleTableSlot *slot;		/* the row found, pinned on its page */
+	TupleTableSlot *slot;		/* the row found, pinned on its page; NULL: none was
+								 * yet */
+	MemoryContext context;		/* of all this */
 	bool		any;			/* has the index any entry of the key? */
 	TupleTableSlot *other;		/* another of the same key; NULL: not needed yet */
 	IndexScanDesc scan;
@@ -62,18 +65,35 @@ extern void CloseItemReader(ItemReader *reader);
 /*
  * For several keys of a reader, at most READ_AHEAD_MAX, of which NULL ones are
  * passed over: look in the index where their rows are, and have the disk and the
- * processor fetch them, all at once.  tids[i] is invalid where nothing is.
- * ReadItemAhead() reads such a row into reader->slot.  False if it is not there:
- * then there may be another, or none, which ReadItem() will tell.
+ * processor fetch them, all at once.  hashes[i] is that of keys[i].
+ *
+ * ReadItemAhead() then reads such a row into reader->slot, or says that there is none,
+ * and caches that; or that ReadItem() has to be asked.
  *
  * MayReadAhead() says whether that may be done.
  */
 #define READ_AHEAD_MAX	STORE_PREFETCH_MAX
 
+typedef struct AheadItem
+{
+	ItemPointerData tid;		/* invalid: the index had nothing */
+	AbsenceFill absence;		/* begun before it was asked */
+} AheadItem;
+
+typedef enum AheadResult
+{
+	AHEAD_FOUND,
+	AHEAD_ABSENT,
+	AHEAD_UNKNOWN
+} AheadResult;
+
 extern bool MayReadAhead(const ItemAccess *access);
-extern void FindItems(ItemReader *reader, int nkeys, Datum *const *keys,
-					  ItemPointerData *tids);
-extern bool ReadItemAhead(ItemReader *reader, const ItemPointerData *tid);
+extern void FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
+					  Datum *const *keys, const uint64 *hashes,
+					  AheadItem *items);
+extern AheadResult ReadItemAhead(ItemReader *reader, const ItemAccess *access,
+								 const Datum *key, uint64 hash,
+								 const AheadItem *item);
 
 /*
  * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and
