@@ -21,6 +21,7 @@
 
 #include "access/xlog.h"
 #include "lookup/absence.h"
+#include "testpoint.h"
 #include "utils/snapmgr.h"
 
 /* Bytes of a key's image; larger ones are looked up each time. */
@@ -88,6 +89,7 @@ FillAbsence(const AbsenceFill *fill, const ItemAccess *access,
 		OwnerBeginAbsences(EpochOwner(access->epoch), relation->key);
 		return;
 	}
+	TestPoint("absence_found_none");
 	size = KeyImage(access->key, key, image, MAX_ABSENT_SIZE);
 	if (size > 0)
 		(void) StoreFillAbsence(hash, fill->epoch, image, size, fill->counter);

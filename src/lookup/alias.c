@@ -15,6 +15,7 @@
 #include "compat.h"
 
 #include "lookup/alias.h"
+#include "testpoint.h"
 
 void
 BeginAliasAccess(ItemAccess *access, ItemRelation *relation,
@@ -40,6 +41,7 @@ PutAlias(const ItemAccess *access, uint64 hash, uint64 row, bool if_room)
 {
 	uint64		known;
 
+	TestPoint("alias_row_read");
 	/* to look is cheaper than to lock */
 	if (FindAlias(access->epoch, hash, NULL, &known) && known == row)
 		return;

@@ -309,6 +309,9 @@ ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 
 	if (!ItemPointerIsValid(&item->tid))
 	{
+		/* others of the batch may have given the table an epoch of absences */
+		if (item->absence.wanted && item->absence.epoch == EPOCH_NONE)
+			return AHEAD_UNKNOWN;
 		FillAbsence(&item->absence, access, key, hash);
 		return AHEAD_ABSENT;
 	}
