@@ -83,7 +83,11 @@ LookupItems(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
 
 	if (more != NULL)
 		memset(more, 0, nkeys * sizeof(List *));
-	if (read_table || (unique != NULL && relation->partitioned))
+	if (unique != NULL && (relation->partitioned ||
+						   (!unique->by_columns &&
+							!IndexIsThere(unique->index.oid))))
+		read_table = true;
+	if (read_table)
 	{
 		for (int i = 0; i < nkeys; i++)
 			results[i] = NULL;

@@ -94,17 +94,20 @@ RelationIsReadByIndex(const ItemRelation *relation)
 	return CanBeRead(relation, &relation->pk);
 }
 
+bool
+IsReadByIndex(const ItemAccess *access)
+{
+	return CanBeRead(access->relation, &access->index) &&
+		IndexIsThere(access->index.oid);
+}
+
 /*
  * On a standby an index can be dropped concurrently without regard to who has
  * locked the table, but not when we have locked the index.
  */
 bool
-IsReadByIndex(const ItemAccess *access)
+IndexIsThere(Oid index)
 {
-	Oid			index = access->index.oid;
-
-	if (!CanBeRead(access->relation, &access->index))
-		return false;
 	if (!RecoveryInProgress())
 		return true;
 	LockRelationOid(index, AccessShareLock);

@@ -39,6 +39,12 @@ extern bool RelationIsReadByIndex(const ItemRelation *relation);
 extern bool IsReadByIndex(const ItemAccess *access);
 
 /*
+ * Can an index of the relation's description still be opened?  It stays so: it is
+ * locked where it might not be.
+ */
+extern bool IndexIsThere(Oid index);
+
+/*
  * Raise the planner's error if the relation is unlogged and this is a standby,
  * which does not have its rows.
  */
