@@ -212,5 +212,37 @@ SELECT * FROM compare('SELECT * FROM pair WHERE c = ''d5''');
 SELECT * FROM compare('SELECT * FROM pair WHERE c = ''d5''');
 SELECT * FROM compare('SELECT * FROM pair WHERE d = ''d5''');
 
+-- An absent key is searched for in the index once, also where several are looked up together; and not at all once that is cached.
+CREATE TABLE searched (id int PRIMARY KEY, email text UNIQUE);
+INSERT INTO searched SELECT g, 'mail ' || g FROM generate_series(1, 1000) g;
+CREATE TABLE nobody AS SELECT -g AS id, 'none ' || g AS email FROM generate_series(1, 200) g;
+VACUUM ANALYZE searched, nobody;
+SELECT itemcache.attach('searched', aliases => 'all');
+SELECT itemcache.preload('searched');
+SELECT itemcache.get(NULL::searched, -1000), itemcache.get(NULL::searched, -1000);
+SET itemcache.transparent = on;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_memoize = off;
+CREATE FUNCTION searches(query text, index regclass, OUT nrows bigint, OUT searches bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := pg_stat_get_xact_numscans(index);
+BEGIN
+	EXECUTE query INTO nrows;
+	searches := pg_stat_get_xact_numscans(index) - before;
+END $$;
+SELECT * FROM searches('SELECT count(s.id) FROM nobody a LEFT JOIN searched s ON s.id = a.id', 'searched_pkey');
+SELECT * FROM searches('SELECT count(s.id) FROM nobody a LEFT JOIN searched s ON s.id = a.id', 'searched_pkey');
+SELECT * FROM searches('SELECT count(s.id) FROM nobody a LEFT JOIN searched s ON s.email = a.email', 'searched_email_key');
+SELECT * FROM searches('SELECT count(s.id) FROM nobody a LEFT JOIN searched s ON s.email = a.email', 'searched_email_key');
+SELECT itemcache.clear('searched');
+SELECT itemcache.get(NULL::searched, -1000), itemcache.get(NULL::searched, -1000);
+SELECT * FROM searches('SELECT count(g.id) FROM itemcache.get_many(NULL::searched, ARRAY(SELECT id::bigint FROM nobody)) g', 'searched_pkey');
+SELECT * FROM searches('SELECT count(g.id) FROM itemcache.get_many(NULL::searched, ARRAY(SELECT id::bigint FROM nobody)) g', 'searched_pkey');
+SELECT * FROM searches('SELECT count(g.id) FROM itemcache.get_many_by(NULL::searched, ''email'', ARRAY(SELECT email FROM nobody)) g', 'searched_email_key');
+SELECT * FROM searches('SELECT count(g.id) FROM itemcache.get_many_by(NULL::searched, ''email'', ARRAY(SELECT email FROM nobody)) g', 'searched_email_key');
+
 DROP SCHEMA absent CASCADE;
 DROP EXTENSION citext;

@@ -195,7 +195,8 @@ PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 		hints[i].row = fetcher->unique == NULL ? NO_ROW : rows[i];
 		hints[i].looked = false;
 		missing[i] = NULL;
-		if (fetcher->unique == NULL ? places[i] == STORE_MISSING : rows[i] == NO_ROW)
+		/* neither the row, nor that there is none */
+		if (places[i] == STORE_MISSING)
 		{
 			missing[i] = keys[i];
 			nmissing++;
