@@ -246,6 +246,16 @@ SELECT * FROM plan('SELECT id FROM parts WHERE lower(email) = ''user7'' AND regi
 SELECT * FROM compare('SELECT * FROM parts WHERE lower(email) = ''user7'' AND region = 2');
 SELECT * FROM compare('SELECT * FROM parts WHERE lower(email) = ''user7'' AND region = 2');
 
+-- where the planner prefers a bitmap to the index, whose rows are all over the table, it has the lookup as well
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+CREATE TABLE mixed AS SELECT g AS id, md5(g::text) AS token, repeat('x', 250) AS v FROM generate_series(1, 5000) g;
+ALTER TABLE mixed ADD PRIMARY KEY (id), ADD UNIQUE (token);
+VACUUM ANALYZE mixed;
+SELECT itemcache.attach('mixed', aliases => 'all');
+SELECT itemcache.preload('mixed');
+SELECT * FROM compare('SELECT id, v FROM mixed WHERE token = ANY (ARRAY(SELECT md5(g::text) FROM generate_series(1, 100) g))');
+
 DROP SCHEMA uniq CASCADE;
 DROP EXTENSION citext;
 DROP ROLE unique_reader;

@@ -246,9 +246,9 @@ ServedRelation(Oid relid)
 }
 
 /*
- * Paths by indexes of which there is none any more, since a path by another
- * index cost no more: of lookups by two keys, one can still be cheaper.  The
- * planner makes them again, of one index at a time.
+ * Paths by indexes of which there is none any more, since another path cost no
+ * more, by another index or by a bitmap: the lookup can still be cheaper than
+ * that.  The planner makes them again, of one index at a time and without bitmaps.
  */
 static List *
 DominatedPaths(PlannerInfo *root, RelOptInfo *rel, ItemRelation *relation)
@@ -261,18 +261,20 @@ DominatedPaths(PlannerInfo *root, RelOptInfo *rel, ItemRelation *relation)
 	List	   *paths = NIL;
 	ListCell   *lc;
 
-	if (list_length(indexes) < 2)
-		return NIL;
 	pull_varattnos((Node *) clauses, rel->relid, &compared);
 	foreach(lc, indexes)
 	{
 		IndexOptInfo *index = lfirst(lc);
+		bool		has_bitmap;
 
 		if (!MayBeDominated(rel, index, relation, compared))
 			continue;
+		has_bitmap = index->amhasgetbitmap;
+		index->amhasgetbitmap = false;
 		rel->indexlist = list_make1(index);
 		rel->pathlist = rel->partial_pathlist = NIL;
 		create_index_paths(root, rel);
+		index->amhasgetbitmap = has_bitmap;
 		paths = list_concat(paths, rel->pathlist);
 		rel->indexlist = indexes;
 		rel->pathlist = pathlist;
