@@ -181,6 +181,23 @@ SET search_path = one, by_key, helper, public;
 SELECT itemcache.get_by(NULL::changing, 'norm(w)', 'V1');
 SET search_path = by_key, helper, public;
 SELECT * FROM try($$SELECT itemcache.get_by(NULL::changing, 'norm(w)', 'V1')$$);
+-- also where a statement of another search_path has named it by what is kept for other columns (c44 has the
+-- same place there)
+CREATE SCHEMA two;
+CREATE FUNCTION two.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT pg_catalog.reverse($1)';
+CREATE TABLE named (id int PRIMARY KEY, w text, c44 text UNIQUE);
+CREATE UNIQUE INDEX ON named (one.norm(w));
+CREATE UNIQUE INDEX ON named (two.norm(w));
+INSERT INTO named VALUES (1, 'ab', 'x'), (2, 'BA', 'y');
+\c -
+SET client_min_messages = warning;
+SET itemcache.transparent = off;
+SET search_path = one, by_key, helper, public;
+SELECT itemcache.get_by(NULL::named, 'c44', 'x');
+SELECT c, itemcache.get_by(NULL::named, c, k) FROM (VALUES ('c44', 'y'), ('norm(w)', 'AB')) t(c, k);
+SET search_path = two, by_key, helper, public;
+SELECT itemcache.get_by(NULL::named, 'norm(w)', 'AB');
+SET search_path = by_key, helper, public;
 
 --
 -- Privileges and row security are those of the statement
@@ -239,6 +256,6 @@ SELECT * FROM try($$SELECT itemcache.get_by(NULL::parts, 'email', 'User7')$$);
 UPDATE parts SET region = 2 WHERE id = 8;
 SELECT itemcache.get_by(NULL::parts, '{email,region}', ROW('User8', r)) FROM generate_series(1, 2) r;
 
-DROP SCHEMA one, by_key CASCADE;
+DROP SCHEMA one, two, by_key CASCADE;
 DROP EXTENSION citext;
 DROP ROLE by_key_reader, by_key_columns;

@@ -26,10 +26,10 @@
  * A statement that is executed again is a new call site each time, and making
  * one costs more than a lookup.  So call sites of the usual kinds are kept for
  * later statements, under the row type, the function, and the columns it is given,
- * if it is.  A site is not freed
- * when the table's shape changes and another takes its place, since running
- * statements may point to it.  Where the place is taken by another table, call
- * sites are made as ever.
+ * if it is.  These stay: a statement that gives others takes another site.  A site
+ * is not freed when the table's shape changes and another takes its place, since
+ * running statements may point to it.  Where the place is taken by another table,
+ * call sites are made as ever.
  */
 #define KEPT_SITES		64
 
@@ -63,12 +63,14 @@ GetCallSite(FunctionCallInfo fcinfo, int flags)
 	text	   *columns = NULL;
 	KeptSite   *kept;
 
-	if (site != NULL)
+	if (site != NULL && !(site->kept && site->by_columns))
+		return site;
+	if ((flags & CALL_BY_COLUMNS) != 0)
+		columns = PG_GETARG_TEXT_PP(1);
+	if (site != NULL && CallSiteHasColumns(site, columns))
 		return site;
 
 	rowtype = RowTypeOfArgument(flinfo, (flags & CALL_OF_ARRAY) != 0);
-	if ((flags & CALL_BY_COLUMNS) != 0)
-		columns = PG_GETARG_TEXT_PP(1);
 	kept = KeptSiteFor(rowtype, flinfo->fn_oid, columns);
 	if (IsKept(kept, rowtype, flinfo->fn_oid, columns))
 	{
@@ -215,7 +217,10 @@ KeptSiteFor(Oid rowtype, Oid function, const text *columns)
 	return &KeptSites[number % KEPT_SITES];
 }
 
-/* Is that what is kept there, and is it still good? */
+/*
+ * Is that what is kept there, and is it still good?  The columns may since have
+ * come to name an expression: what that is depends on the search_path.
+ */
 static bool
 IsKept(const KeptSite *kept, Oid rowtype, Oid function, const text *columns)
 {
@@ -223,7 +228,8 @@ IsKept(const KeptSite *kept, Oid rowtype, Oid function, const text *columns)
 
 	return kept->rowtype == rowtype && kept->function == function &&
 		site->relation->valid && site->relation->shape->id == kept->shape_id &&
-		(columns == NULL || CallSiteHasColumns(site, columns));
+		(columns == NULL ||
+		 (site->lasting && CallSiteHasColumns(site, columns)));
 }
 
 /* Keep a copy of a call site. */
@@ -245,6 +251,7 @@ KeepCallSite(const CallSite *site)
 
 	copy = MemoryContextAlloc(CacheMemoryContext, sizeof(CallSite));
 	*copy = *site;
+	copy->kept = true;
 	copy->context = CacheMemoryContext;
 	if (site->by_columns)
 		copy->columns = CopyText(site->columns, CacheMemoryContext);

@@ -21,6 +21,7 @@ typedef struct CallSite
 	Oid			keytype;		/* of one key; InvalidOid if there is none */
 	KeyConverter *converter;	/* NULL if the function takes no key */
 	bool		by_columns;
+	bool		kept;			/* for other statements, too */
 	/* of a function that is given the columns of its key: */
 	MemoryContext context;		/* of "columns" */
 	text	   *columns;		/* the last ones; NULL: none yet */
