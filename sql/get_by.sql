@@ -171,6 +171,13 @@ SELECT * FROM try('EXECUTE by_v');
 SELECT itemcache.get_by(NULL::changing, 'v', 3);
 -- one call site, several keys
 SELECT c, itemcache.get_by(NULL::changing, c, k) FROM (VALUES ('v', '3'), ('w', 'v2'), ('id', '1'), ('v', '1')) t(c, k);
+-- which leave nothing behind, however often they take turns
+CREATE FUNCTION memory() RETURNS numeric LANGUAGE sql AS 'SELECT sum(total_bytes) FROM pg_catalog.pg_backend_memory_contexts';
+SELECT count(g), max(bytes) - min(bytes) < 1000000 AS in_bounds
+FROM (SELECT itemcache.get_by(NULL::users, CASE i % 2 WHEN 0 THEN '{tenant,slug}' ELSE 'email' END,
+							  CASE i % 2 WHEN 0 THEN '(0,slug4)' ELSE 'user20' END) AS g,
+			 CASE WHEN i IN (2000, 20000) THEN memory() END AS bytes
+	  FROM generate_series(1, 20000) i OFFSET 0) x;
 -- an expression is named in the search_path of the moment
 CREATE SCHEMA one CREATE TABLE dummy (id int);
 CREATE FUNCTION one.norm(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT pg_catalog.upper($1)';

@@ -42,12 +42,13 @@ struct KeyConverter
 	MemoryContext context;
 	Oid			argtype;
 	bool		busy;			/* in use, and not plain */
-	/* what the rest was made for */
+	/* what the rest was made for, and is in */
 	uint64		shape_id;
+	MemoryContext made;
 	bool		is_plain;		/* calls no function of the user's */
 	Oid			rowtype;		/* of the last record */
 	int32		rowtypmod;
-	TupleDesc	rowdesc;		/* in context; NULL unless a record */
+	TupleDesc	rowdesc;		/* NULL unless a record */
 	bool		parses_rows;	/* the record comes from a text */
 	FmgrInfo	record_in;
 	int			ncolumns;
@@ -57,6 +58,7 @@ struct KeyConverter
 
 static void PrepareForShape(KeyConverter *converter, Oid relid,
 							const ItemShape *shape);
+static void ForgetShape(KeyConverter *converter);
 static void PrepareToParse(KeyConverter *converter, const ItemShape *shape);
 static void PrepareForRecord(KeyConverter *converter, Oid relid,
 							 const ItemShape *shape, HeapTupleHeader record);
@@ -143,12 +145,13 @@ PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
 	Oid			argtype = converter->argtype;
 
 	converter->shape_id = 0;
+	ForgetShape(converter);
 	converter->is_plain = true;
 	converter->rowtype = InvalidOid;
 	converter->parses_rows = false;
 	converter->ncolumns = 0;
 	converter->columns = shape->nkeys == 1 ? &converter->single :
-		MemoryContextAllocZero(converter->context,
+		MemoryContextAllocZero(converter->made,
 							   shape->nkeys * sizeof(ColumnConverter));
 
 	if (shape->nkeys == 1 &&
@@ -166,11 +169,29 @@ PrepareForShape(KeyConverter *converter, Oid relid, const ItemShape *shape)
 	converter->shape_id = shape->id;
 }
 
+/*
+ * What was made for another shape goes, as a call may be given other columns for
+ * each row.  Most see one shape: they do without a context of their own.
+ */
+static void
+ForgetShape(KeyConverter *converter)
+{
+	converter->rowdesc = NULL;
+	if (converter->made == NULL)
+		converter->made = converter->context;
+	else if (converter->made == converter->context)
+		converter->made = AllocSetContextCreate(converter->context,
+												"itemcache key converter",
+												ALLOCSET_SMALL_SIZES);
+	else
+		MemoryContextReset(converter->made);
+}
+
 /* For texts of several columns: of a record of the columns' base types. */
 static void
 PrepareToParse(KeyConverter *converter, const ItemShape *shape)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(converter->context);
+	MemoryContext oldcontext = MemoryContextSwitchTo(converter->made);
 	TupleDesc	rowdesc = CreateTemplateTupleDesc(shape->nkeys);
 
 	for (int i = 0; i < shape->nkeys; i++)
@@ -186,7 +207,7 @@ PrepareToParse(KeyConverter *converter, const ItemShape *shape)
 	converter->rowdesc = BlessTupleDesc(rowdesc);
 	converter->rowtypmod = rowdesc->tdtypmod;
 	converter->parses_rows = true;
-	fmgr_info_cxt(F_RECORD_IN, &converter->record_in, converter->context);
+	fmgr_info_cxt(F_RECORD_IN, &converter->record_in, converter->made);
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -205,7 +226,7 @@ PrepareForRecord(KeyConverter *converter, Oid relid, const ItemShape *shape,
 
 	converter->rowtype = InvalidOid;
 	converter->is_plain = true;
-	oldcontext = MemoryContextSwitchTo(converter->context);
+	oldcontext = MemoryContextSwitchTo(converter->made);
 	if (converter->rowdesc != NULL)
 		FreeTupleDesc(converter->rowdesc);
 	converter->rowdesc = NULL;
@@ -254,7 +275,7 @@ PrepareColumn(KeyConverter *converter, int i, Oid relid,
 	}
 	else
 		WrongType(relid, shape, i, argtype);
-	fmgr_info_cxt(function, &column->function, converter->context);
+	fmgr_info_cxt(function, &column->function, converter->made);
 	if (function >= FirstGenbkiObjectId || !TypeIsPlain(column->keytype) ||
 		(column->method == CONVERT_CAST && !TypeIsPlain(argtype)))
 		converter->is_plain = false;
