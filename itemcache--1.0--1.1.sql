@@ -51,6 +51,8 @@ SELECT s.memory, s.memory_used, s.items, s.capacity, s.tables, s.table_capacity,
 	   s.spared, s.tables_spared
 FROM itemcache.stats_get_1_1() s,
 	 LATERAL (SELECT (s.hits OPERATOR(pg_catalog.+) s.misses OPERATOR(pg_catalog.+) s.bypasses)::pg_catalog.numeric) l(lookups);
+COMMENT ON COLUMN itemcache.stats.memory_used IS 'bytes of it that hold cached items; the index takes some 16 more for each';
+COMMENT ON COLUMN itemcache.stats.capacity IS 'most items there can be: itemcache.max_items, or as many as the index can grow to';
 COMMENT ON COLUMN itemcache.stats.standby IS '"primary"; "standby", "promoted" (started as one); or "not followed": a standby that was not started as one, and does not use the cache before it is promoted';
 COMMENT ON COLUMN itemcache.stats.outdated IS 'misses, on a standby, whose item was cached, but its row has been changed since by what was replayed';
 COMMENT ON COLUMN itemcache.stats.replayed IS 'row versions, of tables that are cached here, that were changed or deleted by what was replayed';

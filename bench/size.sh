@@ -3,7 +3,7 @@
 # A million lookups of random keys with 5 million small items cached (with
 # --quick, 1 million), against 50 thousand: how much slower a big cache is.
 
-want_server itemcache.memory=1GB itemcache.max_items=6000000
+want_server itemcache.memory=1GB
 begin_values
 millions=$(rounds 1 5)
 

@@ -110,7 +110,7 @@ measure_size()
 }
 
 # keep_the_rule ITEMS LENGTH: rows that are much smaller or larger than those of
-# items all fit, too, if itemcache.max_items is set as well.
+# items all fit, too.
 keep_the_rule()
 {
 	local items=$1
@@ -123,7 +123,7 @@ keep_the_rule()
 		"VACUUM ANALYZE sizing" "SELECT itemcache.attach('sizing')"
 	begin_values "rows_$2"
 	recommend_memory "$items"
-	want_server "itemcache.memory=${MEMORY}MB" itemcache.max_items=$((items * 11 / 10))
+	want_server "itemcache.memory=${MEMORY}MB"
 	value "SELECT itemcache.preload('sizing')"
 	add items "$VALUE" items
 	# the fewer items, the less alike are the parts of the cache

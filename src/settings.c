@@ -55,7 +55,7 @@ DefineSettings(void)
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("itemcache.max_items",
 							"Most items that can be cached.",
-							"The size of the index; 0 works it out from itemcache.memory for items of about 200 bytes.",
+							"0 means as many as there is memory for.",
 							&itemcache_max_items,
 							0, 0, INT_MAX,
 							PGC_POSTMASTER, 0,

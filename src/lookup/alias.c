@@ -45,7 +45,7 @@ PutAlias(const ItemAccess *access, uint64 hash, uint64 row, bool if_room)
 	/* to look is cheaper than to lock */
 	if (FindAlias(access->epoch, hash, NULL, &known) && known == row)
 		return;
-	StorePutAlias(hash, access->epoch, row, if_room);
+	(void) StorePutAlias(hash, access->epoch, row, if_room);
 }
 
 /*

@@ -314,6 +314,7 @@ HintMoreRoom(void)
 
 	StoreGetStats(&stats);
 	return errhint("Consider increasing \"%s\".",
+				   itemcache_max_items > 0 &&
 				   (double) stats.items / stats.max_items >
 				   (double) stats.used / stats.capacity ?
 				   "itemcache.max_items" : "itemcache.memory");

@@ -52,7 +52,10 @@
 #include "store/owner.h"
 #include "testpoint.h"
 
-/* A word for so many bytes of itemcache.memory: no row takes less, with all. */
+/*
+ * A word for so many bytes of itemcache.memory.  Rows of 80 bytes take no less,
+ * with all; of smaller ones there may be more, some of which share a word.
+ */
 #define MEMORY_PER_WORD		128
 
 /* A page's places are neighbours, so the last page wants some behind it. */
@@ -147,7 +150,7 @@ RegionsFor(Size memory)
 	return Min(memory / MEMORY_PER_REGION, MAX_REGIONS);
 }
 
-/* As many as there can be items. */
+/* As many as there can be rows, but for very small ones. */
 static uint64
 WordsFor(Size memory)
 {

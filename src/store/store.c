@@ -81,10 +81,13 @@
 #define MAX_COUNTERS		1024
 #define MIN_COUNTERS		64
 
-/* Bytes of an average entry, by which the index is sized unless told. */
-#define AVERAGE_ENTRY		224
-#define INDEX_LOAD			0.9 /* of its slots that we mean to use */
-#define GHOSTS_PER_ITEM		0.9
+/*
+ * The index has a bucket for so many bytes at first, which is what rows of a
+ * thousand need, and at most this part of a partition: as much as if all were
+ * aliases.
+ */
+#define BUCKET_MEMORY		8192
+#define INDEX_SHARE(size)	((size) * 3 / 8)
 
 /* How much a writer may do under one lock for one entry. */
 #define MOVES_PER_PUT		128
@@ -95,8 +98,9 @@ StoreLayout store_layout;
 
 static LWLockPadded *partition_locks = NULL;
 
-static void ComputeLayout(StoreLayout *layout, Size memory, Size taken,
-						  uint64 *max_items);
+static void ComputeLayout(StoreLayout *layout, Size memory, Size taken);
+static uint64 IndexLimit(const StoreLayout *layout);
+static Size PartitionsOffset(void);
 static LWLock *PartitionLock(uint64 hash);
 static LWLock *LockPartition(uint64 hash);
 static StoreEntry MakeHeader(uint64 hash, uint64 epoch,
@@ -109,7 +113,9 @@ static void WriteEntry(StoreEntry *entry, const StoreEntry *header,
 					   const StoreContent *content);
 static int	RingForPut(StorePartition *partition, uint64 bits, uint64 units,
 					   bool replaces);
-static int	RingWithRoom(StorePartition *partition, uint64 units, bool *again);
+static int	RingWithRoom(StorePartition *partition, uint64 units, bool has_slot,
+						 bool *again);
+static bool MakeSlots(StorePartition *partition, bool evict, bool *again);
 static bool EntryIsSame(const StoreEntry *entry, bool committed,
 						const StoreEntry *header, const StoreContent *content);
 static bool PayloadIsSame(const char *payload, const StoreContent *content);
@@ -156,7 +162,6 @@ StoreShmemInit(Size memory, Size taken)
 {
 	StoreLayout *shared;
 	bool		found;
-	uint64		max_items;
 
 	shared = ShmemInitStruct("itemcache store", StoreShmemSize(memory, taken),
 							 &found);
@@ -167,17 +172,18 @@ StoreShmemInit(Size memory, Size taken)
 		return;
 	}
 
-	ComputeLayout(&store_layout, memory, taken, &max_items);
-	store_layout.partitions = (char *) shared + CACHELINEALIGN(sizeof(StoreLayout));
-	*shared = store_layout;
-
-	if (max_items < itemcache_max_items)
+	ComputeLayout(&store_layout, memory, taken);
+	if (IndexLimit(&store_layout) < itemcache_max_items)
 		ereport(LOG,
 				(errmsg("\"itemcache.max_items\" is limited to " UINT64_FORMAT,
-						max_items),
-				 errdetail("An index of %d items would take more than half of \"itemcache.memory\".",
+						IndexLimit(&store_layout)),
+				 errdetail("An index of %d items would take more than three eighths of \"itemcache.memory\".",
 						   itemcache_max_items),
 				 errhint("Consider increasing \"itemcache.memory\".")));
+	store_layout.index_sizes = (pg_atomic_uint64 *)
+		((char *) shared + CACHELINEALIGN(sizeof(StoreLayout)));
+	store_layout.partitions = (char *) shared + PartitionsOffset();
+	*shared = store_layout;
 
 	/* counters, slots and ghosts are zero, as new shared memory is */
 	for (int i = 0; i < store_layout.npartitions; i++)
@@ -185,8 +191,14 @@ StoreShmemInit(Size memory, Size taken)
 		StorePartition *partition = PartitionAt(i);
 
 		for (int ring = 0; ring < RINGS; ring++)
+		{
 			pg_atomic_init_u64(&partition->tail[ring], 0);
+			partition->ring_end[ring] = store_layout.ring_units[ring];
+		}
 		partition->sweep_ring = RINGS;
+		partition->number = i;
+		pg_atomic_init_u64(&store_layout.index_sizes[i], 0);
+		IndexInit(partition);
 	}
 }
 
@@ -231,7 +243,7 @@ StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
 	uint64		rounds;
 	StoreEntry	header;
 
-	if (UnitsOfContent(content) > store_layout.entry_limit[RING_MAIN])
+	if (UnitsOfContent(content) > MAX_ENTRY_UNITS)
 		return STORE_TOO_LARGE;
 	header = MakeHeader(hash, epoch, content);
 
@@ -261,13 +273,13 @@ StoreFill(uint64 hash, uint64 epoch, const StoreContent *content,
 	}
 }
 
-void
+StoreResult
 StorePutAlias(uint64 hash, uint64 epoch, uint64 row, bool if_room)
 {
 	StoreContent content = {.kind = STORE_ALIAS, .xid = row};
 
 	/* it need not be right, but if it is refused, nothing is lost either */
-	StoreFill(hash, epoch, &content, StoreReadCounter(hash), if_room);
+	return StoreFill(hash, epoch, &content, StoreReadCounter(hash), if_room);
 }
 
 StoreResult
@@ -301,7 +313,7 @@ StorePublish(uint64 owner, uint64 hash, uint64 epoch,
 		RemoveEntry(partition, owner, bits);
 		result = STORE_STALE;
 	}
-	else if (UnitsOfContent(content) > store_layout.entry_limit[RING_MAIN])
+	else if (UnitsOfContent(content) > MAX_ENTRY_UNITS)
 	{
 		RemoveEntry(partition, owner, bits);
 		result = STORE_TOO_LARGE;
@@ -335,6 +347,7 @@ StoreGetStats(StoreStats *stats)
 	memset(stats, 0, sizeof(StoreStats));
 	stats->memory = store_layout.memory;
 	stats->partitions = store_layout.npartitions;
+	stats->max_items = store_layout.most_items * store_layout.npartitions;
 
 	for (int i = 0; i < store_layout.npartitions; i++)
 	{
@@ -342,80 +355,77 @@ StoreGetStats(StoreStats *stats)
 
 		for (int ring = 0; ring < RINGS; ring++)
 		{
-			stats->capacity += store_layout.ring_units[ring] * STORE_UNIT;
+			stats->capacity += partition->ring_end[ring] * STORE_UNIT;
 			stats->used += partition->live[ring] * STORE_UNIT;
-			stats->max_items += store_layout.item_limit[ring];
 			stats->items += partition->items[ring];
 		}
 		stats->evictions += partition->evictions;
 	}
 }
 
-/*
- * Divide what is left of the memory.  *max_items is set to what the index
- * will hold.
- */
+/* Divide what is left of the memory. */
 static void
-ComputeLayout(StoreLayout *layout, Size memory, Size taken, uint64 *max_items)
+ComputeLayout(StoreLayout *layout, Size memory, Size taken)
 {
-	const double per_item = sizeof(StoreSlot) / INDEX_LOAD +
-		sizeof(uint16) * GHOSTS_PER_ITEM;
 	Size		size = StoreShmemSize(memory, taken);
 	Size		offset = sizeof(StorePartition);
-	Size		left;
 	uint32		ncounters = MAX_COUNTERS;
-	uint64		items;
+	uint64		groups;
 
 	memset(layout, 0, sizeof(StoreLayout));
 	layout->memory = memory;
 	layout->npartitions = StorePartitionLocks(memory);
 	layout->partition_mask = layout->npartitions - 1;
-	layout->stride = (size - CACHELINEALIGN(sizeof(StoreLayout))) /
-		layout->npartitions;
+	layout->stride = (size - PartitionsOffset()) / layout->npartitions;
 	layout->stride -= layout->stride % PG_CACHE_LINE_SIZE;
 
-	layout->counters_offset = offset;
 	while (ncounters > MIN_COUNTERS &&
 		   ncounters * sizeof(uint64) > layout->stride / 128)
 		ncounters /= 2;
 	layout->counter_mask = ncounters - 1;
+	layout->counters_offset = offset;
 	offset += ncounters * sizeof(uint64);
-	left = layout->stride - offset;
 
-	items = (uint64) (left / (AVERAGE_ENTRY + per_item));
+	groups = layout->stride / (BUCKET_MEMORY * GROUP_BUCKETS) + 1;
+	layout->first_buckets = groups * GROUP_BUCKETS;
+	groups = INDEX_SHARE(layout->stride) / sizeof(StoreGroup);
+	layout->most_buckets = Min(groups * GROUP_BUCKETS, MAX_BUCKETS);
+	layout->most_items = IndexLimit(layout) / layout->npartitions;
 	if (itemcache_max_items > 0)
-	{
-		items = itemcache_max_items / layout->npartitions;
-		items = Min(items, (uint64) (left / (2 * per_item)));
-	}
-	items = Max(items, 2);
-	layout->item_limit[RING_SMALL] = Max(items / 10, 1);
-	layout->item_limit[RING_MAIN] = items - layout->item_limit[RING_SMALL];
-	*max_items = (itemcache_max_items / layout->npartitions == items) ?
-		itemcache_max_items : items * layout->npartitions;
-
-	layout->buckets_offset = offset;
-	layout->nbuckets = (uint32) (items / (INDEX_LOAD * BUCKET_SLOTS)) + 1;
-	offset += layout->nbuckets * sizeof(StoreBucket);
-
-	layout->ghosts_offset = offset;
-	layout->nghosts = (uint32) (items * GHOSTS_PER_ITEM / GHOST_WAYS) + 1;
-	offset += layout->nghosts * sizeof(StoreGhosts);
-	left = layout->stride - offset;
+		layout->most_items = Min(layout->most_items,
+								 Max(itemcache_max_items / layout->npartitions, 2));
 
 	for (int ring = 0; ring < RINGS; ring++)
 	{
-		Size		bytes = ring == RING_SMALL ? left / 10 : layout->stride - offset;
-		uint64		units = bytes / 64 * (64 / STORE_UNIT);
+		Size		bytes = layout->stride - offset;
 
+		if (ring == RING_SMALL)
+			bytes /= 10;
+		else
+			bytes -= layout->first_buckets / GROUP_BUCKETS * sizeof(StoreGroup);
+		bytes -= bytes % PG_CACHE_LINE_SIZE;
 		layout->ring_offset[ring] = offset;
-		layout->ring_units[ring] = units;
-		layout->ring_mask[ring] = pg_nextpower2_64(units) - 1;
-		offset += units * STORE_UNIT;
+		layout->ring_units[ring] = bytes / STORE_UNIT;
+		layout->ring_mask[ring] =
+			pg_nextpower2_64(layout->ring_units[ring]) - 1;
+		offset += bytes;
 	}
-	layout->entry_limit[RING_SMALL] = layout->ring_units[RING_SMALL] / 4;
-	layout->entry_limit[RING_MAIN] =
-		Min(layout->ring_units[RING_MAIN] / 4, MAX_ENTRY_UNITS);
+}
+
+/* How many items all the indexes can hold, once they are as large as can be. */
+static uint64
+IndexLimit(const StoreLayout *layout)
+{
+	return SlotsUsed(layout->most_buckets, INDEX_FULL_PERCENT) *
+		layout->npartitions;
+}
+
+/* Where the partitions begin in the region. */
+static Size
+PartitionsOffset(void)
+{
+	return CACHELINEALIGN(sizeof(StoreLayout)) +
+		CACHELINEALIGN(MAX_PARTITIONS * sizeof(pg_atomic_uint64));
 }
 
 static LWLock *
@@ -466,6 +476,7 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 	int			freq = 0;
 	uint64		word;
 	uint64		position;
+	bool		has_slot;
 	int			ring;
 	StoreEntry *entry;
 	StoreSlot  *slot;
@@ -488,7 +499,13 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 		DropEntry(partition, slot, entry, false);
 	}
 
-	ring = if_room ? RingWithRoom(partition, units, again) :
+	has_slot = MakeSlots(partition, !if_room, again);
+	/* not before: to make slots may have taken a part of the ring */
+	if (units > LargestEntry(partition, RING_MAIN))
+		return STORE_TOO_LARGE;
+	if (!has_slot && !if_room)
+		return STORE_FULL;
+	ring = if_room ? RingWithRoom(partition, units, has_slot, again) :
 		RingForPut(partition, bits, units, old_ring != RINGS);
 	if (ring == RINGS)
 		return STORE_FULL;
@@ -496,14 +513,11 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 	slot = IndexMakeSlot(partition, bits);
 	if (slot == NULL)
 	{
-		StoreEntry *victim;
-
 		if (if_room)
 			return STORE_FULL;
 		slot = IndexVictim(partition, owner, bits);
-		victim = EntryAt(partition, SlotRing(pg_atomic_read_u64(slot)),
-						 SlotPosition(pg_atomic_read_u64(slot)));
-		DropEntry(partition, slot, victim, true);
+		DropEntry(partition, slot,
+				  SlotEntry(partition, pg_atomic_read_u64(slot)), true);
 	}
 
 	/* what is read from the table, is not back, and costs another its place */
@@ -550,7 +564,7 @@ WriteEntry(StoreEntry *entry, const StoreEntry *header,
 static int
 RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 {
-	uint64		size = store_layout.ring_units[RING_MAIN];
+	uint64		size = partition->ring_end[RING_MAIN];
 	bool		main_free;
 	int			budget = MOVES_PER_PUT;
 	int			ring = RING_SMALL;
@@ -559,19 +573,21 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 	 * What a large entry leaves when it is evicted is no sign of a ring that
 	 * is not full yet: hence the margin.
 	 */
-	main_free = RingFits(partition, RING_MAIN, units + size / 256);
+	main_free = MainTakesItem(partition) &&
+		RingFits(partition, RING_MAIN, units + size / 256);
 	if (!main_free && SweepIsDue(partition))
 	{
 		/* garbage at the tail costs nothing: no need to look for it then */
 		int			nothing = 0;
 
-		main_free = MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, &nothing);
+		main_free = MainTakesItem(partition) &&
+			MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, &nothing);
 		if (!main_free)
 			Sweep(partition, SWEEP_PER_PUT);
 	}
 	main_free = main_free || MainHasSpace(partition, units);
 
-	if (units > store_layout.entry_limit[RING_SMALL] ||
+	if (units > LargestEntry(partition, RING_SMALL) ||
 		(main_free && !replaces) || GhostTake(partition, bits))
 		ring = RING_MAIN;
 
@@ -585,18 +601,47 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 }
 
 /*
+ * Make sure that there may be another item; with "evict", at the cost of others,
+ * if need be.  No more is looked at than is good for one lock: false if that is
+ * not enough, and without "evict" *again, if another try may go further.
+ */
+static bool
+MakeSlots(StorePartition *partition, bool evict, bool *again)
+{
+	int			budget = MOVES_PER_PUT;
+
+	for (int i = 0; i < 2 * MOVES_PER_PUT; i++)
+	{
+		if (IndexReserve(partition))
+			return true;
+		if (SqueezeForIndex(partition, &budget))
+			continue;
+		if (!evict)
+		{
+			*again = budget == 0;
+			return false;
+		}
+		EvictItem(partition, &budget);
+	}
+	if (!evict)
+		*again = true;
+	return false;
+}
+
+/*
  * A ring with room that costs no live entry; RINGS if there is none, or if
  * more must be done for it than one lock is good for (*again).
  */
 static int
-RingWithRoom(StorePartition *partition, uint64 units, bool *again)
+RingWithRoom(StorePartition *partition, uint64 units, bool has_slot,
+			 bool *again)
 {
-	for (int ring = RING_MAIN; ring >= RING_SMALL; ring--)
+	for (int ring = RING_MAIN; ring >= RING_SMALL && has_slot; ring--)
 	{
-		uint64		size = store_layout.ring_units[ring];
+		uint64		size = partition->ring_end[ring];
 		int			budget;
 
-		if (units > store_layout.entry_limit[ring])
+		if (units > LargestEntry(partition, ring))
 			continue;
 
 		/* garbage at the tail costs nothing */
@@ -605,8 +650,7 @@ RingWithRoom(StorePartition *partition, uint64 units, bool *again)
 			return ring;
 
 		budget = MOVES_PER_PUT;
-		if (partition->live[ring] + units <= size - size / 32 &&
-			partition->items[ring] < store_layout.item_limit[ring])
+		if (partition->live[ring] + units <= size - size / 32)
 		{
 			if (MakeRoom(partition, ring, units, ROOM_KEEP, &budget))
 				return ring;

@@ -216,7 +216,8 @@ extern void StoreRemove(uint64 owner, uint64 hash);
  */
 extern bool StoreFindAlias(uint64 hash, uint64 epoch, StoreHint hint,
 						   uint64 *row);
-extern void StorePutAlias(uint64 hash, uint64 epoch, uint64 row, bool if_room);
+extern StoreResult StorePutAlias(uint64 hash, uint64 epoch, uint64 row,
+								 bool if_room);
 
 /*
  * Absences, under OwnerAbsenceEpoch(): there is no row of the key whose image is

@@ -47,7 +47,6 @@ static void Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
 static void Promote(StorePartition *partition, StoreEntry *entry,
 					StoreSlot *slot, int *budget);
 static void AdvanceTail(StorePartition *partition, int ring, uint64 position);
-static uint64 NextPosition(int ring, uint64 position, uint64 units);
 static uint64 NextLap(int ring, uint64 position);
 static bool NextToSweep(StorePartition *partition);
 static StoreGhosts *GhostsOf(StorePartition *partition, uint64 bits);
@@ -55,22 +54,31 @@ static int	GhostFind(StorePartition *partition, const StoreGhosts *ghosts,
 					  uint16 tag);
 static void SubtractAtMost(pg_atomic_uint64 *counter, uint64 n);
 
-/* Can an entry be appended as things are? */
+/* Units of the largest entry that a ring takes. */
+uint64
+LargestEntry(StorePartition *partition, int ring)
+{
+	return Min(partition->ring_end[ring] / 4, MAX_ENTRY_UNITS);
+}
+
+/*
+ * Can an entry be appended as things are?  At the end of a lap a unit is left
+ * for the filler.
+ */
 bool
 RingFits(StorePartition *partition, int ring, uint64 units)
 {
 	uint64		mask = store_layout.ring_mask[ring];
+	uint64		end = partition->ring_end[ring] - 1;
 	uint64		head = partition->head[ring];
 	uint64		tail = pg_atomic_read_u64(&partition->tail[ring]);
 
-	if (partition->items[ring] >= store_layout.item_limit[ring])
-		return false;
+	Assert((head & mask) <= end);
 
 	/* the free space is between head and tail, or else around the end */
 	if ((head & ~mask) != (tail & ~mask))
 		return (tail & mask) - (head & mask) >= units;
-	return store_layout.ring_units[ring] - (head & mask) >= units ||
-		(tail & mask) >= units;
+	return end - (head & mask) >= units || (tail & mask) >= units;
 }
 
 /*
@@ -80,10 +88,47 @@ RingFits(StorePartition *partition, int ring, uint64 units)
 bool
 MainHasSpace(StorePartition *partition, uint64 units)
 {
-	uint64		size = store_layout.ring_units[RING_MAIN];
+	uint64		size = partition->ring_end[RING_MAIN];
 
 	return partition->live[RING_MAIN] + units <= size - size / 16 &&
-		partition->items[RING_MAIN] < store_layout.item_limit[RING_MAIN];
+		MainTakesItem(partition);
+}
+
+/* May the main ring have another item, as far as their number goes? */
+bool
+MainTakesItem(StorePartition *partition)
+{
+	return ItemCount(partition) < partition->capacity ||
+		partition->items[RING_MAIN] < ItemShare(partition, RING_MAIN);
+}
+
+/*
+ * Look at the tail of the ring that has more than its share of the items, and
+ * evict what is there, or let it go around, at most *budget times.
+ */
+void
+EvictItem(StorePartition *partition, int *budget)
+{
+	int			ring = partition->items[RING_SMALL] >
+		ItemShare(partition, RING_SMALL) ? RING_SMALL : RING_MAIN;
+
+	if (partition->items[ring] > 0)
+		PopTail(partition, ring, ROOM_EVICT, budget);
+}
+
+/*
+ * Bring main's tail an entry nearer to where the index can take memory from the
+ * ring, at nobody's cost, if there is so much garbage in it that this is worth
+ * while.  False if not, or if no more may be moved.
+ */
+bool
+SqueezeForIndex(StorePartition *partition, int *budget)
+{
+	uint64		size = partition->ring_end[RING_MAIN];
+
+	return IndexMayGrow(partition) &&
+		partition->live[RING_MAIN] <= size - size / 16 &&
+		PopTail(partition, RING_MAIN, ROOM_KEEP, budget);
 }
 
 /*
@@ -95,7 +140,7 @@ bool
 MakeRoom(StorePartition *partition, int ring, uint64 units,
 		 RoomPolicy policy, int *budget)
 {
-	Assert(units <= store_layout.entry_limit[ring]);
+	Assert(units <= LargestEntry(partition, ring));
 
 	while (!RingFits(partition, ring, units))
 	{
@@ -121,13 +166,13 @@ RingAppend(StorePartition *partition, int ring, uint64 units, uint64 *position)
 	 * for every processor, but not for the language: readers do not take it.
 	 */
 	pg_write_barrier();
-	if (offset + units > store_layout.ring_units[ring])
+	if (offset + units >= partition->ring_end[ring])
 	{
 		EntryAt(partition, ring, head)->hash_size = 0;
 		head = NextLap(ring, head);
 	}
 	*position = head;
-	partition->head[ring] = NextPosition(ring, head, units);
+	partition->head[ring] = head + units;
 	return EntryAt(partition, ring, head);
 }
 
@@ -204,7 +249,7 @@ Sweep(StorePartition *partition, int budget)
 			partition->sweep_from = NextLap(ring, position);
 			continue;
 		}
-		partition->sweep_from = NextPosition(ring, position, EntryUnits(entry));
+		partition->sweep_from = position + EntryUnits(entry);
 
 		if (EntryIsCurrent(entry))
 			continue;
@@ -278,7 +323,7 @@ PopTail(StorePartition *partition, int ring, RoomPolicy policy, int *budget)
 		return true;
 	}
 
-	next = NextPosition(ring, position, EntryUnits(entry));
+	next = position + EntryUnits(entry);
 	slot = IndexFindEntry(partition, EntryHash(entry), ring, position);
 	if (slot != NULL && !EntryIsCurrent(entry))
 	{
@@ -340,7 +385,7 @@ Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
 	uint64		to_position;
 	StoreEntry *to;
 
-	AdvanceTail(partition, ring, NextPosition(ring, position, units));
+	AdvanceTail(partition, ring, position + units);
 	to = RingAppend(partition, ring, units, &to_position);
 	memmove(to, entry, units * STORE_UNIT);
 	pg_write_barrier();
@@ -382,16 +427,6 @@ AdvanceTail(StorePartition *partition, int ring, uint64 position)
 	pg_write_barrier();
 }
 
-/* The position after an entry; never that of the ring's end. */
-static uint64
-NextPosition(int ring, uint64 position, uint64 units)
-{
-	if ((position & store_layout.ring_mask[ring]) + units ==
-		store_layout.ring_units[ring])
-		return NextLap(ring, position);
-	return position + units;
-}
-
 /* Where the ring begins again. */
 static uint64
 NextLap(int ring, uint64 position)
@@ -423,11 +458,16 @@ NextToSweep(StorePartition *partition)
 	return false;
 }
 
+/*
+ * Those without the lock may write there as well: what the index's size says there
+ * is will never be anything else, and was zeroed before the size was stored.
+ */
 static StoreGhosts *
 GhostsOf(StorePartition *partition, uint64 bits)
 {
-	return (StoreGhosts *) ((char *) partition + store_layout.ghosts_offset) +
-		((bits * store_layout.nghosts) >> ENTRY_HASH_BITS);
+	uint32		bucket = FirstBucket(bits, ReadIndexSize(partition->number));
+
+	return &GroupAt(partition, bucket / GROUP_BUCKETS)->ghosts;
 }
 
 /* Where a fingerprint is in a set; -1 if it is not. */
@@ -437,8 +477,8 @@ GhostFind(StorePartition *partition, const StoreGhosts *ghosts, uint16 tag)
 	uint64		ways;
 
 	/* as many fingerprints count as the main ring has items */
-	ways = (partition->items[RING_MAIN] + store_layout.nghosts - 1) /
-		store_layout.nghosts;
+	ways = partition->items[RING_MAIN] * GROUP_BUCKETS /
+		IndexBuckets(ReadIndexSize(partition->number)) + 1;
 	ways = Min(ways, GHOST_WAYS);
 
 	for (int i = 0; i < (int) ways; i++)

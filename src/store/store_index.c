@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * store_index.c
- *	  A partition's index: which slot points to which entry.
+ *	  A partition's index: which slot points to which entry, and how it grows.
  *
  * An item is in one of two buckets of eight slots.  When both are full, slots
  * are displaced into their own other buckets until one is free (a cuckoo
- * hash table), which goes well up to about nine tenths of all slots.
+ * hash table), which goes well up to about nine tenths of all slots.  Readers
+ * look into the first bucket first, so there are to be more slots than that, and
+ * what is in its second bucket is sent home when one comes across it.
  *
  * Everything here is called under the partition's lock, so that slots change
  * only in the bits that readers set.  Every slot that is not empty points to
@@ -13,26 +15,80 @@
  * reader may miss it all the same, as it looks at one bucket after the other,
  * in no order that anything but their addresses gives it: that is allowed.
  *
+ * How many slots are wanted depends on how large the items are, which nobody
+ * knows before.  So the index begins small, and grows by a bucket whenever it
+ * holds as many items as it should (linear hashing): bucket n gets its items
+ * from the one bucket that has had them so far.  The two of an item are chosen
+ * independently, and displacement makes up for buckets that have been divided
+ * being half as full as the others.
+ *
+ * The memory is the main ring's, from its end, and is taken from between the head
+ * and that end, while the tail is in the head's lap: in the first lap all the time,
+ * later each time that the tail has come around and the head has not.  There is
+ * something between them then: where there are as many items as the index can
+ * hold, each that comes has others go, which are larger.  The index never gives
+ * anything back.
+ *
+ * Why readers are safe while it grows
+ *
+ * A reader loads the size of the index, a read barrier follows, and it looks at
+ * buckets that this size says there are.
+ *
+ * - They are buckets.  The size is stored after the new bucket has been zeroed
+ *   and filled, with a write barrier between; it only grows, and what has become
+ *   a bucket is never anything else.  So whatever a reader takes for a slot has
+ *   been written as one, and its position is in a ring.  This is also why the
+ *   index gives no memory back: a reader may change a slot, by compare-and-swap,
+ *   long after it has found it.
+ *
+ * - What was an entry there is no entry any more, since main's tail is past all that
+ *   was ever written there.  A reader of such an
+ *   entry, who sees a byte of a bucket, sees the tail beyond the entry, as it
+ *   would if that byte were another entry's: the tail was advanced, with a write
+ *   barrier after it, before the bucket was written.
+ *
+ * - Who has an older size looks into the bucket that an item was in before, and
+ *   may miss it: that is allowed.  An item is in both buckets until after the
+ *   new size is stored, so mostly it does not.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "port/pg_bitutils.h"
 #include "store/store_internal.h"
+
+/* The bucket that has had the items of bucket "number" until there was that. */
+#define BucketDivided(number) \
+	((number) & (IndexMask(MakeIndexSize((number) + 1)) >> 1))
 
 /* How far a chain of displacements may go. */
 #define DISPLACE_DEPTH		2
 
+/* Buckets that one entry may add. */
+#define SPLITS_PER_PUT		4
+
+/* What the index takes of the ring at a time, as a part of what it has. */
+#define EXTEND_PART			64
+
 static StoreSlot *FreeSlot(StorePartition *partition, uint32 bucket, int depth);
+static StoreSlot *SendHome(StorePartition *partition, uint32 number);
+static uint32 OtherBucket(StorePartition *partition, uint64 word, uint32 number);
 static void MoveSlot(StoreSlot *from, StoreSlot *to);
+static void FinishMove(StoreSlot *from, StoreSlot *to);
+static bool AddBucket(StorePartition *partition);
+static void FillBucket(StorePartition *partition, uint32 number, uint64 size,
+					   StoreSlot **from, StoreSlot **to, int *nmoved);
+static bool ExtendIndex(StorePartition *partition);
+static void SetIndexSize(StorePartition *partition, uint64 nbuckets);
 
 /* The slot of an owner's hash, and its entry; NULL if there is none. */
 StoreSlot *
 IndexFind(StorePartition *partition, uint64 owner, uint64 bits,
 		  StoreEntry **entry)
 {
+	uint64		size = ReadIndexSize(partition->number);
 	uint32		tag = TagOf(bits);
-	uint32		number = FirstBucket(bits);
+	uint32		number = FirstBucket(bits, size);
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -42,14 +98,13 @@ IndexFind(StorePartition *partition, uint64 owner, uint64 bits,
 		while (matches != 0)
 		{
 			StoreSlot  *slot = &bucket->slots[pg_rightmost_one_pos32(matches)];
-			uint64		word = pg_atomic_read_u64(slot);
 
-			*entry = EntryAt(partition, SlotRing(word), SlotPosition(word));
+			*entry = SlotEntry(partition, pg_atomic_read_u64(slot));
 			if (EntryHash(*entry) == bits && EntryIsOf(*entry, owner))
 				return slot;
 			matches &= matches - 1;
 		}
-		number = OtherBucket(number, tag);
+		number = SecondBucket(bits, size);
 	}
 	return NULL;
 }
@@ -58,9 +113,9 @@ IndexFind(StorePartition *partition, uint64 owner, uint64 bits,
 StoreSlot *
 IndexFindEntry(StorePartition *partition, uint64 bits, int ring, uint64 position)
 {
-	uint32		tag = TagOf(bits);
-	uint32		number = FirstBucket(bits);
-	uint64		wanted = MakeSlot(tag, ring, position);
+	uint64		size = ReadIndexSize(partition->number);
+	uint64		wanted = MakeSlot(TagOf(bits), ring, position);
+	uint32		number = FirstBucket(bits, size);
 
 	for (int i = 0; i < 2; i++)
 	{
@@ -73,7 +128,7 @@ IndexFindEntry(StorePartition *partition, uint64 bits, int ring, uint64 position
 			if ((word & ~SLOT_READER_BITS) == wanted)
 				return &bucket->slots[j];
 		}
-		number = OtherBucket(number, tag);
+		number = SecondBucket(bits, size);
 	}
 	return NULL;
 }
@@ -82,8 +137,9 @@ IndexFindEntry(StorePartition *partition, uint64 bits, int ring, uint64 position
 StoreSlot *
 IndexMakeSlot(StorePartition *partition, uint64 bits)
 {
-	uint32		first = FirstBucket(bits);
-	uint32		second = OtherBucket(first, TagOf(bits));
+	uint64		size = ReadIndexSize(partition->number);
+	uint32		first = FirstBucket(bits, size);
+	uint32		second = SecondBucket(bits, size);
 
 	for (int depth = 0; depth <= DISPLACE_DEPTH; depth++)
 	{
@@ -107,7 +163,8 @@ StoreSlot *
 IndexVictim(StorePartition *partition, uint64 owner, uint64 bits)
 {
 	const int	strangers = SLOT_FREQ_MAX + 1;
-	uint32		number = FirstBucket(bits);
+	uint64		size = ReadIndexSize(partition->number);
+	uint32		number = FirstBucket(bits, size);
 	StoreSlot  *victim = NULL;
 	int			least = 2 * strangers;
 
@@ -118,11 +175,8 @@ IndexVictim(StorePartition *partition, uint64 owner, uint64 bits)
 		for (int j = 0; j < BUCKET_SLOTS; j++)
 		{
 			uint64		word = pg_atomic_read_u64(&bucket->slots[j]);
-
-			StoreEntry *entry = EntryAt(partition, SlotRing(word),
-										SlotPosition(word));
 			int			use = SlotFreq(word) +
-				(EntryIsOf(entry, owner) ? 0 : strangers);
+				(EntryIsOf(SlotEntry(partition, word), owner) ? 0 : strangers);
 
 			if (use < least)
 			{
@@ -130,7 +184,7 @@ IndexVictim(StorePartition *partition, uint64 owner, uint64 bits)
 				least = use;
 			}
 		}
-		number = OtherBucket(number, TagOf(bits));
+		number = SecondBucket(bits, size);
 	}
 	return victim;
 }
@@ -148,6 +202,46 @@ IndexMove(StoreSlot *slot, int ring, uint64 position, int freq)
 		;
 }
 
+/* The index of a partition as it is at first, in zeroed memory. */
+void
+IndexInit(StorePartition *partition)
+{
+	partition->buckets_ready = store_layout.first_buckets;
+	SetIndexSize(partition, store_layout.first_buckets);
+}
+
+/*
+ * May there be another item?  The index grows for it, if it can.  As long as the
+ * main ring leaves memory, it is made large enough for what the small ring will
+ * have as well: that is filled last.
+ */
+bool
+IndexReserve(StorePartition *partition)
+{
+	for (int splits = 0; splits < SPLITS_PER_PUT; splits++)
+	{
+		uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
+		uint64		wanted = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
+
+		if (ItemCount(partition) < wanted &&
+			partition->items[RING_MAIN] < wanted - wanted / 10)
+			break;
+		if (wanted >= store_layout.most_items || !AddBucket(partition))
+			break;
+	}
+	return ItemCount(partition) < partition->capacity;
+}
+
+/* Is it not yet as large as it may be? */
+bool
+IndexMayGrow(StorePartition *partition)
+{
+	uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
+
+	return nbuckets < store_layout.most_buckets &&
+		SlotsUsed(nbuckets, INDEX_LOAD_PERCENT) < store_layout.most_items;
+}
+
 /*
  * An empty slot in a bucket, made by moving one of its slots into that one's
  * other bucket, where "depth" such moves may make room in turn.  What moves
@@ -161,18 +255,26 @@ FreeSlot(StorePartition *partition, uint32 number, int depth)
 
 	if (depth == 0)
 	{
-		for (int i = 0; i < BUCKET_SLOTS; i++)
-		{
-			if (pg_atomic_read_u64(&bucket->slots[i]) == 0)
-				return &bucket->slots[i];
-		}
-		return NULL;
+		uint32		empty = MatchTag(bucket, 0);
+
+		return empty == 0 ? NULL :
+			&bucket->slots[pg_rightmost_one_pos32(empty)];
 	}
 
 	for (int i = 0; i < BUCKET_SLOTS; i++)
+		prefetch(SlotEntry(partition, pg_atomic_read_u64(&bucket->slots[i])));
+	if (depth == 1)
+	{
+		StoreSlot  *slot = SendHome(partition, number);
+
+		if (slot != NULL)
+			return slot;
+	}
+	for (int i = 0; i < BUCKET_SLOTS; i++)
 	{
 		StoreSlot  *slot = &bucket->slots[i];
-		uint32		other = OtherBucket(number, SlotTag(pg_atomic_read_u64(slot)));
+		uint32		other = OtherBucket(partition, pg_atomic_read_u64(slot),
+										number);
 		StoreSlot  *to;
 
 		if (other == number)
@@ -187,16 +289,165 @@ FreeSlot(StorePartition *partition, uint32 number, int depth)
 	return NULL;
 }
 
+/*
+ * Move the items of a bucket that are in their second to their first, where that
+ * has a free slot by now, as readers look there first.  Returns a slot that was
+ * emptied, or NULL.
+ */
+static StoreSlot *
+SendHome(StorePartition *partition, uint32 number)
+{
+	uint64		size = ReadIndexSize(partition->number);
+	StoreBucket *bucket = BucketAt(partition, number);
+	StoreSlot  *emptied = NULL;
+
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+	{
+		uint64		word = pg_atomic_read_u64(&bucket->slots[i]);
+		uint32		home;
+		StoreSlot  *to;
+
+		if (word == 0)
+			continue;
+		home = FirstBucket(EntryHash(SlotEntry(partition, word)), size);
+		if (home == number || (to = FreeSlot(partition, home, 0)) == NULL)
+			continue;
+		MoveSlot(&bucket->slots[i], to);
+		emptied = &bucket->slots[i];
+	}
+	return emptied;
+}
+
+/* The other bucket that a slot's item may be in. */
+static uint32
+OtherBucket(StorePartition *partition, uint64 word, uint32 number)
+{
+	uint64		size = ReadIndexSize(partition->number);
+	uint64		bits = EntryHash(SlotEntry(partition, word));
+	uint32		first = FirstBucket(bits, size);
+
+	return first == number ? SecondBucket(bits, size) : first;
+}
+
 static void
 MoveSlot(StoreSlot *from, StoreSlot *to)
 {
-	uint64		word = pg_atomic_read_u64(from);
-	uint64		last;
+	pg_atomic_write_u64(to, pg_atomic_read_u64(from));
+	FinishMove(from, to);
+}
 
-	pg_atomic_write_u64(to, word);
-	last = pg_atomic_exchange_u64(from, 0);
+/*
+ * Empty a slot that has been copied.  What readers have set in it since is not
+ * lost, as that is an exchange.
+ */
+static void
+FinishMove(StoreSlot *from, StoreSlot *to)
+{
+	uint64		last = pg_atomic_exchange_u64(from, 0);
 
-	/* what readers have set in between is in "last", as that was an exchange */
-	if ((last & ~word & SLOT_COMMITTED) != 0)
+	if ((last & ~pg_atomic_read_u64(to) & SLOT_COMMITTED) != 0)
 		pg_atomic_fetch_or_u64(to, SLOT_COMMITTED);
+}
+
+/*-------------------------------------------------------------------------
+ * Growing
+ *-------------------------------------------------------------------------
+ */
+
+/* Another bucket, with its share of the items; false if there can be none now. */
+static bool
+AddBucket(StorePartition *partition)
+{
+	uint64		number = IndexBuckets(ReadIndexSize(partition->number));
+	StoreSlot  *from[BUCKET_SLOTS];
+	StoreSlot  *to[BUCKET_SLOTS];
+	int			nmoved;
+
+	if (number == partition->buckets_ready && !ExtendIndex(partition))
+		return false;
+
+	/* the tail was advanced past this memory, perhaps by another: RingAppend() */
+	pg_write_barrier();
+	if (number % GROUP_BUCKETS == 0)
+		memset(GroupAt(partition, number / GROUP_BUCKETS), 0, sizeof(StoreGroup));
+	FillBucket(partition, number, MakeIndexSize(number + 1), from, to, &nmoved);
+	pg_write_barrier();
+	SetIndexSize(partition, number + 1);
+
+	for (int i = 0; i < nmoved; i++)
+		FinishMove(from[i], to[i]);
+	SendHome(partition, BucketDivided(number));
+	return true;
+}
+
+/*
+ * Copy to bucket "number", which is new in an index of that size, the slots that
+ * belong there from the one bucket that has had them.  An item goes into its
+ * first bucket if it has the choice, since that is where readers look first.
+ */
+static void
+FillBucket(StorePartition *partition, uint32 number, uint64 size,
+		   StoreSlot **from, StoreSlot **to, int *nmoved)
+{
+	StoreBucket *bucket = BucketAt(partition, number);
+	uint32		divided_number = BucketDivided(number);
+	StoreBucket *divided = BucketAt(partition, divided_number);
+
+	*nmoved = 0;
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+		prefetch(SlotEntry(partition, pg_atomic_read_u64(&divided->slots[i])));
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+	{
+		uint64		word = pg_atomic_read_u64(&divided->slots[i]);
+		uint64		bits;
+
+		if (word == 0)
+			continue;
+		bits = EntryHash(SlotEntry(partition, word));
+		if (FirstBucket(bits, size) != number &&
+			(FirstBucket(bits, size) == divided_number ||
+			 SecondBucket(bits, size) == divided_number))
+			continue;
+		from[*nmoved] = &divided->slots[i];
+		to[*nmoved] = &bucket->slots[*nmoved];
+		pg_atomic_write_u64(to[*nmoved], word);
+		(*nmoved)++;
+	}
+}
+
+/*
+ * Take memory for more buckets from the main ring, which ends earlier from now
+ * on.  While its tail is in its head's lap, nothing is behind the head: all that
+ * was written there, in laps before, is behind the tail.
+ */
+static bool
+ExtendIndex(StorePartition *partition)
+{
+	uint64		head = partition->head[RING_MAIN];
+	uint64		lap = head & ~store_layout.ring_mask[RING_MAIN];
+	uint64		ready = partition->buckets_ready / GROUP_BUCKETS;
+	uint64		most = store_layout.most_buckets / GROUP_BUCKETS;
+	uint64		groups = Max(ready / EXTEND_PART, 1);
+
+	if (pg_atomic_read_u64(&partition->tail[RING_MAIN]) < lap)
+		return false;
+
+	/* the head stays before the end, where it may have to write a filler */
+	groups = Min(groups, most - ready);
+	groups = Min(groups, (partition->ring_end[RING_MAIN] - 1 - (head - lap)) /
+				 GROUP_UNITS);
+	if (groups == 0)
+		return false;
+	partition->ring_end[RING_MAIN] -= groups * GROUP_UNITS;
+	partition->buckets_ready += groups * GROUP_BUCKETS;
+	return true;
+}
+
+static void
+SetIndexSize(StorePartition *partition, uint64 nbuckets)
+{
+	partition->capacity =
+		Min(SlotsUsed(nbuckets, INDEX_FULL_PERCENT), store_layout.most_items);
+	pg_atomic_write_u64(&store_layout.index_sizes[partition->number],
+						MakeIndexSize(nbuckets));
 }

@@ -3,48 +3,91 @@
  * store_internal.h
  *	  The store's lay-out in shared memory, for the files store*.c only.
  *
- * The region is StoreLayout, then the partitions, StoreLayout.stride bytes
- * each:
+ * The region is StoreLayout, the sizes of the indexes, and the partitions,
+ * StoreLayout.stride bytes each:
  *
- *		StorePartition		tails, heads, accounts
- *		counters			invalidation counters
- *		buckets				the index
- *		ghosts				fingerprints of what the small ring evicted
- *		rings				small and main
+ *		+-----------------+ 0
+ *		| StorePartition  |		tails, heads, accounts
+ *		+-----------------+
+ *		| counters        |		one is moved when an item of its hash is removed
+ *		+-----------------+
+ *		| small ring      |		newcomers, once the main ring is full: a tenth
+ *		+-----------------+
+ *		| main ring       |		all else
+ *		|        :        |
+ *		+ - - - - - - - - + ring_end[RING_MAIN]
+ *		|    v       ^    |
+ *		|        :        |
+ *		| index           |		grows downward, into what is left of the main ring
+ *		+-----------------+ stride
  *
- * From a hash to an entry:
+ * A ring is written in laps.  What is between tail and head is entries, those
+ * that slots point to and garbage; at the head goes the next one:
  *
- *		hash	| bits 40                | counter 16 | partition 8 |
- *				    |    |
- *				    |    +-- tag 16, the low ones of the bits
- *				    v
- *		bucket	| slot | slot | slot | slot | slot | slot | slot | slot |  64 bytes
- *				    |                           (and another bucket, by the tag)
- *				    v
- *		slot	| tag 16 | frequency 2 | committed 1 | ring 1 | position 44 |
- *				                                                     |
- *				             +---------------------------------------+
- *				             v
- *		ring	....| entry | entry | garbage | entry | .... free .... |
- *				    ^                                 ^
- *				    tail: what is before it is free   head: the next goes here
+ *		   entry   garbage  entry  entry             filler
+ *		  +-------+-------+-------+-----+- - - - - -+------+
+ *		  |       |       |       |     | free      |  0   |   lap 7
+ *		  +-------+-------+-------+-----+- - - - - -+------+
+ *		  ^ tail                        ^ head             ^ ring_end
  *
- *		entry	| hash 40 | size 24 |
- *				| marked 1 | kind 2 | epoch 61 |
- *				| xid 64 |				(an alias: the row's hash; an absence: none)
- *				| mark 128 |			(if marked)
- *				| payload ... |
+ *		  +---+-----+- - - - +-------+-----------+---------+
+ *		  |   |     | free   |       |           |         |   lap 8 (and 7)
+ *		  +---+-----+- - - - +-------+-----------+---------+
+ *		            ^ head   ^ tail
  *
- * Head and tail go around the ring, the tail after the head.  A position is
- * never used twice (see EntryAt), so a slot whose position is before the tail
- * points to nothing any more.
+ * An entry:
  *
- * Who writes: a slot that is empty, the holder of the partition's lock; one
- * that is not, the same, by compare-and-swap, since readers do likewise with
- * the bits in SLOT_READER_BITS.  An entry is written once, before a slot points
- * to it.  Everybody reads slots, entries and tails without a lock.
+ *		 63          24 23        0		hash: the upper 40 bits
+ *		+--------------+-----------+	size: of all this, in units of 8 bytes;
+ *		|     hash     |   size    |		0: a filler, up to the ring's end
+ *		+-+--+---------+-----------+
+ *		|m|kd|        epoch        |	m: there is a mark; kd: StoreKind
+ *		+-+--+---------------------+	epoch: counter 41, owner 20
+ *		|           xid            |	of an absence, the payload begins here
+ *		+--------------------------+
+ *		|           mark           |	16 bytes, if m
+ *		+--------------------------+
+ *		|         payload          |
+ *		+--------------------------+
  *
- * The rules are at the top of store.c.
+ * All of it is written once, under the partition's lock, before any slot points
+ * to it, and read without.
+ *
+ * The index is groups of five cache lines, numbered from the partition's end:
+ * four buckets, and the ghosts of what had its first bucket among these.
+ *
+ *		... | bucket 5 | bucket 4 | ghosts | bucket 3 | bucket 2 | bucket 1 | bucket 0 |
+ *
+ * A bucket has eight slots:
+ *
+ *		 63    48 47 46  45   44  43          0
+ *		+--------+-----+-----+----+-----------+
+ *		|  tag   | frq | com | rg | position  |		0: an empty slot (no tag is 0)
+ *		+--------+-----+-----+----+-----------+
+ *
+ *		tag			the low 16 of the 40 bits of hash
+ *		frequency	how often it was used, up to 3; raised by readers
+ *		committed	the row's xid is known to have committed; set by readers
+ *		ring		where it is,
+ *		position	and its position, but for the bits above 44
+ *
+ * Slots are written under the lock; the bits that are the readers' by
+ * compare-and-swap of the whole word, by anybody.  Those who hold the lock change
+ * a slot that is not empty by compare-and-swap or exchange, too.
+ *
+ * The hash of an item:
+ *
+ *		 63              40 39      24 23         8 7         0
+ *		+------------------+----------+------------+-----------+
+ *		| place of bucket  |   tag    |  counter   | partition |
+ *		+------------------+----------+------------+-----------+
+ *		<------ the 40 bits ("bits") ->
+ *
+ * What an item takes beyond its payload, with the index at the load it is kept
+ * at (INDEX_LOAD_PERCENT): its slot 12.3 bytes, ghosts 3.1, header 24 (an absence:
+ * 16), and what rounds the payload up to 8.
+ *
+ * The rules are at the top of store.c; how the index grows, of store_index.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,6 +98,9 @@
 #include <emmintrin.h>
 #endif
 
+#include "compat.h"
+
+#include "port/pg_bitutils.h"
 #include "store/owner.h"
 #include "store/store.h"
 
@@ -65,13 +111,7 @@
 /* Positions and sizes are in units. */
 #define STORE_UNIT			STORE_ALIGN
 
-/*
- * An index slot is a word of
- *
- *		tag 16 | frequency 2 | committed 1 | ring 1 | position 44
- *
- * and is empty when it is 0; no tag is 0.
- */
+/* Slots: see above. */
 #define BUCKET_SLOTS		8
 #define SLOT_TAG_SHIFT		48
 #define SLOT_FREQ_SHIFT		46
@@ -85,14 +125,6 @@
 
 /* The bits that readers may change. */
 #define SLOT_READER_BITS	(SLOT_FREQ_MASK | SLOT_COMMITTED)
-
-StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(uint64),
-				 "the store needs 64-bit atomic operations");
-StaticAssertDecl(SLOT_TAG_SHIFT + 16 == 64 &&
-				 SLOT_FREQ_MASK < (UINT64CONST(1) << SLOT_TAG_SHIFT) &&
-				 SLOT_COMMITTED < SLOT_FREQ_ONE &&
-				 SLOT_COMMITTED == UINT64CONST(2) << SLOT_RING_SHIFT,
-				 "a slot's fields fill its word and do not overlap");
 
 #define SlotTag(word)		((uint32) ((word) >> SLOT_TAG_SHIFT))
 #define SlotFreq(word)		((int) (((word) >> SLOT_FREQ_SHIFT) & SLOT_FREQ_MAX))
@@ -110,13 +142,11 @@ typedef struct StoreBucket
 	StoreSlot	slots[BUCKET_SLOTS];
 } StoreBucket;
 
-StaticAssertDecl(sizeof(StoreBucket) == 64, "a bucket is a cache line");
-
 /*
- * A set of the ghost table, newest first; 0 where there is none yet.  Written
- * under the partition's lock, and by who fills nothing also without it
- * (admission.c): two at a time may lose a fingerprint, or double it.  So
- * fingerprints are hints.
+ * Fingerprints (tags) of what the small ring evicted, newest first; 0 where there
+ * is none yet.  Written under the partition's lock, and by who fills nothing also
+ * without it (admission.c): two at a time may lose a fingerprint, or double it.
+ * So fingerprints are hints.
  */
 #define GHOST_WAYS			32
 
@@ -125,24 +155,39 @@ typedef struct StoreGhosts
 	uint16		tags[GHOST_WAYS];
 } StoreGhosts;
 
+/* The index grows by a bucket, and takes memory by groups. */
+#define GROUP_BUCKETS		4
+
+typedef struct StoreGroup
+{
+	StoreGhosts ghosts;
+	StoreBucket buckets[GROUP_BUCKETS]; /* the last one first */
+} StoreGroup;
+
+#define GROUP_UNITS			(sizeof(StoreGroup) / STORE_UNIT)
+
 /*
- * What precedes each payload in a ring.  Written once, before the entry is
- * published.  An entry of size 0 fills the ring up to its end and has no more
- * than its first word.
- *
- *		hash 40 | size 24
- *		marked 1 | kind 2 | epoch 61
- *		xid 64			(not in an absence: its payload begins here)
- *		mark 128		(if marked, which only rows are)
- *		payload
- *
- * So two kinds of one hash under one epoch differ in their second word, and
- * looking for one compares it with the other as quickly as with a row of
- * another epoch.
+ * Of the slots that there are, so many are meant to be used: then nine of ten
+ * items are in their first bucket.  More than the other number of them never
+ * are: up to that, a chain of two displacements finds room for a newcomer, as
+ * good as always.
+ */
+#define INDEX_LOAD_PERCENT	65
+#define INDEX_FULL_PERCENT	90
+#define SlotsUsed(nbuckets, percent)	((nbuckets) * BUCKET_SLOTS * (percent) / 100)
+
+/* A bucket's number has as many bits as there are of the hash. */
+#define PLACE_BITS			24
+#define MAX_BUCKETS			(UINT64CONST(1) << PLACE_BITS)
+
+/*
+ * What precedes each payload: see above.  Two kinds of one hash under one epoch
+ * differ in their second word, so looking for one passes over the other as
+ * quickly as over a row of another epoch.
  */
 typedef struct StoreEntry
 {
-	uint64		hash_size;		/* size in units, this header included */
+	uint64		hash_size;
 	uint64		kind_epoch;
 	uint64		xid;
 } StoreEntry;
@@ -153,14 +198,6 @@ typedef struct StoreEntry
 #define ENTRY_KIND_SHIFT	61
 #define ENTRY_KIND_MASK		3
 #define ENTRY_EPOCH_MASK	((UINT64CONST(1) << ENTRY_KIND_SHIFT) - 1)
-
-StaticAssertDecl(ENTRY_SIZE_BITS + ENTRY_HASH_BITS == 64 &&
-				 ENTRY_KIND_SHIFT + 2 == 63 && STORE_KINDS <= ENTRY_KIND_MASK + 1,
-				 "an entry's fields fill its words");
-StaticAssertDecl(sizeof(StoreEntry) == 24, "a row's entry has 24 bytes of header");
-StaticAssertDecl(sizeof(StoreMark) == 16, "a mark has 128 bits");
-StaticAssertDecl(STORE_MAX_SIZE / STORE_UNIT < (UINT64CONST(1) << ENTRY_SIZE_BITS),
-				 "the largest item's size fits");
 
 #define EntryUnits(entry) \
 	((entry)->hash_size & ((UINT64CONST(1) << ENTRY_SIZE_BITS) - 1))
@@ -190,9 +227,10 @@ StaticAssertDecl(STORE_MAX_SIZE / STORE_UNIT < (UINT64CONST(1) << ENTRY_SIZE_BIT
 	((STORE_MAX_SIZE + sizeof(StoreEntry) + sizeof(StoreMark)) / STORE_UNIT)
 
 /*
- * The tails are written under the partition's lock and read by every reader;
- * they move only when something is evicted.  The rest is for the holder of
- * the lock.
+ * The tails are read by every reader; they move only when something is evicted,
+ * or makes room.  Everything is written under the partition's lock.  What is
+ * after the tails is for the holder of the lock, and for StoreGetStats(), which
+ * wants no more than to know about how much it is.
  */
 typedef struct StorePartition
 {
@@ -200,49 +238,75 @@ typedef struct StorePartition
 	char		pad1[PG_CACHE_LINE_SIZE - RINGS * sizeof(uint64)];
 
 	uint64		head[RINGS];	/* where the next entry goes */
+	uint64		ring_end[RINGS];	/* units; none is written from there on */
 	uint64		live[RINGS];	/* units of the entries that slots point to */
 	uint64		items[RINGS];	/* how many these are */
+	uint64		capacity;		/* how many there may be, as the index is now */
+	uint64		buckets_ready;	/* buckets there is memory for, in use or not */
 	uint64		evictions;
 	uint64		swept;			/* garbage generation the last sweep began at */
 	uint64		sweep_from;		/* the sweep under way: next position */
 	uint64		sweep_to;		/* ... and where it ends in this ring */
 	int			sweep_ring;		/* RINGS: no sweep is under way */
-	char		pad2[2 * PG_CACHE_LINE_SIZE - (3 * RINGS + 5) * sizeof(uint64)];
+	int			number;			/* its own */
+	char		pad2[2 * PG_CACHE_LINE_SIZE - (4 * RINGS + 7) * sizeof(uint64)];
 } StorePartition;
 
-StaticAssertDecl(sizeof(StorePartition) == 3 * PG_CACHE_LINE_SIZE,
-				 "partitions begin on cache lines, with the tails on one of their own");
-StaticAssertDecl(offsetof(StorePartition, head) == PG_CACHE_LINE_SIZE,
-				 "what only writers use is not on the tails' line");
+/*
+ * How many buckets a partition has in use, and a mask of that many bits: one
+ * word, so that both are of one moment.  Written under the partition's lock, read
+ * without.  They are not with the tails, as they are needed first, and hardly
+ * ever move.
+ */
+#define MakeIndexSize(nbuckets) \
+	(((pg_nextpower2_64(nbuckets) - 1) << 32) | (nbuckets))
+#define IndexBuckets(size)	((uint32) (size))
+#define IndexMask(size)		((uint32) ((size) >> 32))
 
 /* Written once, by the postmaster; every process has a copy. */
 typedef struct StoreLayout
 {
 	char	   *partitions;		/* the first one */
+	pg_atomic_uint64 *index_sizes;	/* one for each of them */
 	Size		stride;
 	uint64		partition_mask;
 	uint32		counter_mask;
-	uint32		nbuckets;
-	uint32		nghosts;
 	Size		counters_offset;
-	Size		buckets_offset;
-	Size		ghosts_offset;
 	Size		ring_offset[RINGS];
-	uint64		ring_units[RINGS];
+	uint64		ring_units[RINGS];	/* at first: main's end may come nearer */
 	uint64		ring_mask[RINGS];	/* the offset in a position */
-	uint64		item_limit[RINGS];
-	uint64		entry_limit[RINGS]; /* units of the largest entry */
+	uint64		first_buckets;	/* the index at first */
+	uint64		most_buckets;	/* as far as it may grow */
+	uint64		most_items;		/* of a partition: itemcache.max_items */
 	int			npartitions;
 	Size		memory;			/* itemcache.memory, in bytes */
 } StoreLayout;
 
+StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(uint64),
+				 "the store needs 64-bit atomic operations");
+StaticAssertDecl(SLOT_TAG_SHIFT + 16 == 64 && SLOT_FREQ_SHIFT + 2 == SLOT_TAG_SHIFT &&
+				 SLOT_COMMITTED >> SLOT_RING_SHIFT == 2,
+				 "a slot's fields fill its word");
+StaticAssertDecl(sizeof(StoreBucket) == 64, "a bucket is a cache line");
+StaticAssertDecl(sizeof(StoreGhosts) == 64, "a set of ghosts is a cache line");
+StaticAssertDecl(sizeof(StoreGroup) == 5 * 64, "a group is five cache lines");
+StaticAssertDecl(sizeof(StoreEntry) == 24 && offsetof(StoreEntry, xid) == 16,
+				 "a header has three words, of which an absence has two");
+StaticAssertDecl(ENTRY_HASH_BITS + ENTRY_SIZE_BITS == 64 &&
+				 ENTRY_HASH_BITS == PLACE_BITS + 16,
+				 "the 40 bits are the bucket's place and the tag");
+StaticAssertDecl(MAX_ENTRY_UNITS < UINT64CONST(1) << ENTRY_SIZE_BITS,
+				 "the size of the largest entry has 24 bits");
+StaticAssertDecl(STORE_KINDS - 1 <= ENTRY_KIND_MASK, "a kind has two bits");
+StaticAssertDecl(OWNER_BITS + 41 == ENTRY_KIND_SHIFT,
+				 "an epoch is a counter of 41 bits and an owner's number");
+StaticAssertDecl(sizeof(StoreMark) == 16, "a mark has 16 bytes");
+StaticAssertDecl(sizeof(StorePartition) == 3 * PG_CACHE_LINE_SIZE &&
+				 offsetof(StorePartition, head) == PG_CACHE_LINE_SIZE,
+				 "partitions begin on cache lines, with the tails on one of their own");
+
 extern StoreLayout store_layout;
 
-/*
- * A hash has its partition in the low bits, its counter in the 16 bits from
- * bit 8 on, and all else in the upper 40 bits ("bits" below): the tag in the
- * low 16 of these, the bucket mostly in the others.
- */
 #define HashBits(hash)		((hash) >> (64 - ENTRY_HASH_BITS))
 
 static inline uint32
@@ -273,31 +337,53 @@ CounterOf(StorePartition *partition, uint64 hash)
 		((hash >> 8) & store_layout.counter_mask);
 }
 
-/* The two buckets an item may be in. */
-static inline uint32
-FirstBucket(uint64 bits)
+/* How large a partition's index is now; then a read barrier, for readers. */
+static inline uint64
+ReadIndexSize(int number)
 {
-	return (uint32) ((bits * store_layout.nbuckets) >> ENTRY_HASH_BITS);
+	return pg_atomic_read_u64(&store_layout.index_sizes[number]);
 }
 
 /*
- * The other one, from either.  Being H(tag) - bucket, it is its own inverse,
- * so that an item can be displaced knowing nothing but its slot.
+ * The two buckets an item may be in.  Each has a place, a number of PLACE_BITS,
+ * of which as many low bits count as the index has buckets for: n + 1 of them
+ * where that is less than what there is, else n.  So each bucket that is added
+ * takes its items from one other, which has the same low bits.
  */
 static inline uint32
-OtherBucket(uint32 bucket, uint32 tag)
+BucketOfPlace(uint32 place, uint64 size)
 {
-	uint32		sum = (uint32)
-		(((uint64) (tag * 0x9E3779B1U) * store_layout.nbuckets) >> 32);
+	uint32		number = place & IndexMask(size);
 
-	return sum >= bucket ? sum - bucket : sum + store_layout.nbuckets - bucket;
+	/* a branch here would be taken or not at random, before each lookup */
+	return number & (IndexMask(size) >> (number >= IndexBuckets(size)));
+}
+
+static inline uint32
+FirstBucket(uint64 bits, uint64 size)
+{
+	return BucketOfPlace((uint32) (bits >> 16), size);
+}
+
+static inline uint32
+SecondBucket(uint64 bits, uint64 size)
+{
+	return BucketOfPlace((uint32) ((bits * UINT64CONST(0x9E3779B97F4A7C15)) >>
+								   (64 - PLACE_BITS)), size);
+}
+
+static inline StoreGroup *
+GroupAt(StorePartition *partition, uint32 number)
+{
+	return (StoreGroup *) ((char *) partition + store_layout.stride) - 1 - number;
 }
 
 static inline StoreBucket *
 BucketAt(StorePartition *partition, uint32 number)
 {
-	return (StoreBucket *) ((char *) partition + store_layout.buckets_offset) +
-		number;
+	/* each group before it has a line more than buckets */
+	return (StoreBucket *) ((char *) partition + store_layout.stride) - 1 -
+		(number + number / GROUP_BUCKETS);
 }
 
 /* A bit for each slot of the bucket that has the tag. */
@@ -366,6 +452,28 @@ EntryOwner(const StoreEntry *entry)
 	return OwnerSlot(EpochOwner(EntryEpoch(entry)));
 }
 
+/* The entry that a slot, which is not empty, points to. */
+static inline StoreEntry *
+SlotEntry(StorePartition *partition, uint64 word)
+{
+	return EntryAt(partition, SlotRing(word), SlotPosition(word));
+}
+
+static inline uint64
+ItemCount(StorePartition *partition)
+{
+	return partition->items[RING_SMALL] + partition->items[RING_MAIN];
+}
+
+/* Of as many items as there may be, those that are a ring's. */
+static inline uint64
+ItemShare(StorePartition *partition, int ring)
+{
+	uint64		small = partition->capacity / 10;
+
+	return ring == RING_SMALL ? small : partition->capacity - small;
+}
+
 /* Is it of the owner of this key, or of one whose slot that has now? */
 static inline bool
 EntryIsOf(const StoreEntry *entry, uint64 owner)
@@ -382,6 +490,9 @@ extern StoreSlot *IndexMakeSlot(StorePartition *partition, uint64 bits);
 extern StoreSlot *IndexVictim(StorePartition *partition, uint64 owner,
 							  uint64 bits);
 extern void IndexMove(StoreSlot *slot, int ring, uint64 position, int freq);
+extern void IndexInit(StorePartition *partition);
+extern bool IndexReserve(StorePartition *partition);
+extern bool IndexMayGrow(StorePartition *partition);
 
 /* store_evict.c; the same */
 typedef enum RoomPolicy
@@ -390,10 +501,14 @@ typedef enum RoomPolicy
 	ROOM_EVICT					/* S3-FIFO */
 } RoomPolicy;
 
+extern uint64 LargestEntry(StorePartition *partition, int ring);
 extern bool RingFits(StorePartition *partition, int ring, uint64 units);
 extern bool MainHasSpace(StorePartition *partition, uint64 units);
+extern bool MainTakesItem(StorePartition *partition);
 extern bool MakeRoom(StorePartition *partition, int ring, uint64 units,
 					 RoomPolicy policy, int *budget);
+extern void EvictItem(StorePartition *partition, int *budget);
+extern bool SqueezeForIndex(StorePartition *partition, int *budget);
 extern StoreEntry *RingAppend(StorePartition *partition, int ring, uint64 units,
 							  uint64 *position);
 extern void AddEntry(StorePartition *partition, int ring, StoreEntry *entry);

@@ -3,7 +3,8 @@
  * store_read.c
  *	  Reading the store, which takes no lock.
  *
- * The rules, and why a reader is safe, are at the top of store.c.
+ * The order in which everything here is loaded is what makes it right: see the
+ * top of store.c for entries, and of store_index.c for slots.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,27 +16,48 @@
 #include "store/store_internal.h"
 
 static bool ReadMark(const StoreEntry *entry, StoreItem *item);
-static bool IsInOtherBucket(uint64 hash);
 
-/* Most items are in their first bucket; of many, the second is left for later. */
-static inline void
-PrefetchFirstBucket(uint64 hash)
+/*
+ * Where an item would be: the first bucket of its hash in an index of "size",
+ * which is set.  Before anything in it is looked at, there must be a read barrier
+ * (top of store_index.c).
+ */
+static inline StoreBucket *
+FindBucket(uint64 hash, uint64 *size)
 {
-	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	int			number = PartitionNumber(hash);
 
-	prefetch(BucketAt(partition, FirstBucket(HashBits(hash))));
-	prefetch(partition);
+	*size = ReadIndexSize(number);
+	return BucketAt(PartitionAt(number), FirstBucket(HashBits(hash), *size));
+}
+
+/* The other one. */
+static inline StoreBucket *
+FindOtherBucket(uint64 hash, uint64 size)
+{
+	return BucketAt(PartitionAt(PartitionNumber(hash)),
+					SecondBucket(HashBits(hash), size));
 }
 
 void
 StorePrefetchSlots(uint64 hash)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		bits = HashBits(hash);
+	uint64		size;
 
-	PrefetchFirstBucket(hash);
-	prefetch(BucketAt(partition, OtherBucket(FirstBucket(bits), TagOf(bits))));
+	prefetch(FindBucket(hash, &size));
+	prefetch(FindOtherBucket(hash, size));
+	prefetch(partition);
 	prefetch(partition->head);
+}
+
+/* The first slot of a bucket that has the tag; NULL if there is none. */
+static inline StoreHint
+SlotOfTag(StoreBucket *bucket, uint64 bits)
+{
+	uint32		matches = MatchTag(bucket, TagOf(bits));
+
+	return matches == 0 ? NULL : &bucket->slots[pg_rightmost_one_pos32(matches)];
 }
 
 /* The cache lines of an entry's header and of so many bytes of its payload. */
@@ -53,46 +75,56 @@ PrefetchEntry(const StoreEntry *entry, Size nbytes)
  * In loops as tight as can be: what takes time is to look up page
  * tables, and the processor does that for as many addresses at once as come
  * within some hundred instructions.
+ *
+ * What is asked now and not found need not be looked for again, when its cache
+ * lines have been pushed out by what the caller does meanwhile: STORE_MISSING.
  */
 void
 StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes, StoreHint *hints)
 {
+	StoreBucket *buckets[STORE_PREFETCH_MAX];
 	const StoreEntry *entries[STORE_PREFETCH_MAX];
-	int			nentries = 0;
 	int			others[STORE_PREFETCH_MAX];
+	int			nentries = 0;
 	int			nothers = 0;
 
 	Assert(nhashes <= STORE_PREFETCH_MAX);
 	for (int i = 0; i < nhashes; i++)
-		PrefetchFirstBucket(hashes[i]);
+	{
+		uint64		size;
+
+		buckets[i] = FindBucket(hashes[i], &size);
+		prefetch(buckets[i]);
+		prefetch(PartitionAt(PartitionNumber(hashes[i])));
+	}
+	pg_read_barrier();
 	for (int i = 0; i < nhashes; i++)
 	{
-		StorePartition *partition = PartitionAt(PartitionNumber(hashes[i]));
-		uint64		bits = HashBits(hashes[i]);
-		uint32		number = FirstBucket(bits);
-		StoreBucket *bucket = BucketAt(partition, number);
-		uint32		matches = MatchTag(bucket, TagOf(bits));
-		uint64		word;
-
-		if (matches == 0)
-		{
-			prefetch(BucketAt(partition, OtherBucket(number, TagOf(bits))));
-			hints[i] = NULL;
-			others[nothers++] = i;
+		hints[i] = SlotOfTag(buckets[i], HashBits(hashes[i]));
+		if (hints[i] != NULL)
 			continue;
-		}
-		hints[i] = &bucket->slots[pg_rightmost_one_pos32(matches)];
-		word = pg_atomic_read_u64(hints[i]);
-		entries[nentries++] = EntryAt(partition, SlotRing(word),
-									  SlotPosition(word));
+		buckets[i] = FindOtherBucket(hashes[i],
+									 ReadIndexSize(PartitionNumber(hashes[i])));
+		prefetch(buckets[i]);
+		others[nothers++] = i;
+	}
+	pg_read_barrier();
+	for (int i = 0; i < nothers; i++)
+	{
+		int			n = others[i];
+
+		hints[n] = SlotOfTag(buckets[n], HashBits(hashes[n]));
+		if (hints[n] == NULL)
+			hints[n] = STORE_MISSING;
+	}
+	for (int i = 0; i < nhashes; i++)
+	{
+		if (hints[i] != STORE_MISSING)
+			entries[nentries++] = SlotEntry(PartitionAt(PartitionNumber(hashes[i])),
+											pg_atomic_read_u64(hints[i]));
 	}
 	for (int i = 0; i < nentries; i++)
 		PrefetchEntry(entries[i], nbytes);
-	for (int i = 0; i < nothers; i++)
-	{
-		if (!IsInOtherBucket(hashes[others[i]]))
-			hints[others[i]] = STORE_MISSING;
-	}
 }
 
 void
@@ -109,34 +141,20 @@ StorePeekMarks(int nhashes, const uint64 *hashes, const StoreHint *hints,
 		if (hints[i] == NULL || hints[i] == STORE_MISSING)
 			continue;
 		word = pg_atomic_read_u64(hints[i]);
-		entry = EntryAt(partition, SlotRing(word), SlotPosition(word));
+		entry = SlotEntry(partition, word);
 		if (EntryIsMarked(entry))
 			marks[i] = *EntryMark(entry);
 	}
 }
 
-/*
- * What is asked now and not found need not be looked for again, when its cache
- * lines have been pushed out by what the caller does meanwhile.
- */
-static bool
-IsInOtherBucket(uint64 hash)
-{
-	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	uint64		bits = HashBits(hash);
-	uint32		other = OtherBucket(FirstBucket(bits), TagOf(bits));
-
-	return MatchTag(BucketAt(partition, other), TagOf(bits)) != 0;
-}
-
 /* Describe the item that a slot points to, if it is the one looked for. */
 static inline bool
 ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
-		 StoreKind kind, uint64 epoch, Size prefetch_size, StoreItem *item)
+		 uint64 kind_epoch, Size prefetch_size, StoreItem *item)
 {
 	uint64		word = pg_atomic_read_u64(slot);
 	int			ring = SlotRing(word);
-	StoreEntry *entry = EntryAt(partition, ring, SlotPosition(word));
+	StoreEntry *entry = SlotEntry(partition, word);
 	StoreEntry	header;
 	uint64		tail;
 	uint64		distance;
@@ -156,15 +174,15 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 
 	distance = (word - tail) & SLOT_POSITION_MASK;
 	if (EntryHash(&header) != bits ||
-		(header.kind_epoch & ~ENTRY_MARKED) != KindAndEpoch(kind, epoch) ||
+		(header.kind_epoch & ~ENTRY_MARKED) != kind_epoch ||
 		distance > store_layout.ring_mask[ring])
 		return false;
 
 	item->xid = header.xid;
 	item->committed = (word & SLOT_COMMITTED) != 0;
-	item->size = EntryPayloadSize(&header, kind);
-	item->payload = EntryPayload(entry, &header, kind);
-	item->epoch = epoch;
+	item->size = EntryPayloadSize(&header, EntryKind(&header));
+	item->payload = EntryPayload(entry, &header, EntryKind(&header));
+	item->epoch = EntryEpoch(&header);
 	item->tail = &partition->tail[ring];
 	item->position = tail + distance;
 	item->slot = slot;
@@ -182,35 +200,53 @@ ReadMark(const StoreEntry *entry, StoreItem *item)
 	return pg_atomic_read_u64(item->tail) <= item->position;
 }
 
+/* Look for an item among the slots of a bucket. */
+static inline bool
+FindInBucket(StorePartition *partition, StoreBucket *bucket, uint64 bits,
+			 uint64 kind_epoch, Size nbytes, StoreItem *item)
+{
+	uint32		matches = MatchTag(bucket, TagOf(bits));
+
+	for (; matches != 0; matches &= matches - 1)
+	{
+		if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
+					 bits, kind_epoch, nbytes, item))
+			return true;
+	}
+	return false;
+}
+
+/* Out of the way of those that are in their first. */
+static pg_noinline bool
+FindInSecondBucket(uint64 hash, uint64 size, uint64 kind_epoch, Size nbytes,
+				   StoreItem *item)
+{
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
+	uint64		bits = HashBits(hash);
+
+	return FindInBucket(partition, BucketAt(partition, SecondBucket(bits, size)),
+						bits, kind_epoch, nbytes, item);
+}
+
 bool
 StoreFind(uint64 hash, uint64 epoch, StoreKind kind, Size nbytes,
 		  StoreHint hint, StoreItem *item)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		bits = HashBits(hash);
-	uint32		tag = TagOf(bits);
-	uint32		number = FirstBucket(bits);
+	uint64		kind_epoch = KindAndEpoch(kind, epoch);
+	uint64		size;
+	StoreBucket *bucket;
 
 	if (hint == STORE_MISSING)
 		return false;
-	if (hint != NULL && ReadSlot(partition, hint, bits, kind, epoch, 0, item))
+	if (hint != NULL && ReadSlot(partition, hint, bits, kind_epoch, 0, item))
 		return true;
 
-	for (int i = 0;; i++)
-	{
-		StoreBucket *bucket = BucketAt(partition, number);
-		uint32		matches = MatchTag(bucket, tag);
-
-		for (; matches != 0; matches &= matches - 1)
-		{
-			if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
-						 bits, kind, epoch, nbytes, item))
-				return true;
-		}
-		if (i == 1)
-			return false;
-		number = OtherBucket(number, tag);
-	}
+	bucket = FindBucket(hash, &size);
+	pg_read_barrier();
+	return FindInBucket(partition, bucket, bits, kind_epoch, nbytes, item) ||
+		FindInSecondBucket(hash, size, kind_epoch, nbytes, item);
 }
 
 bool

@@ -25,8 +25,10 @@ StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max)
 	{
 		StorePartition *partition = PartitionAt(walk->partition);
 		StoreBucket *bucket = BucketAt(partition, walk->bucket);
+		uint64		size = ReadIndexSize(walk->partition);
 		uint64		words[BUCKET_SLOTS];
 
+		pg_read_barrier();
 		for (int i = 0; i < BUCKET_SLOTS; i++)
 		{
 			words[i] = pg_atomic_read_u64(&bucket->slots[i]);
@@ -39,7 +41,7 @@ StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max)
 			if (words[i] != 0 && ReadWalked(partition, words[i], &walked[n]))
 				n++;
 		}
-		if (++walk->bucket == store_layout.nbuckets)
+		if (++walk->bucket >= IndexBuckets(size))
 		{
 			walk->bucket = 0;
 			walk->partition++;
