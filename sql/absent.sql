@@ -212,6 +212,33 @@ SELECT * FROM compare('SELECT * FROM pair WHERE c = ''d5''');
 SELECT * FROM compare('SELECT * FROM pair WHERE c = ''d5''');
 SELECT * FROM compare('SELECT * FROM pair WHERE d = ''d5''');
 
+-- an index that was dropped concurrently says nothing of the next one over its columns
+CREATE TABLE again (id int PRIMARY KEY, mail text);
+CREATE UNIQUE INDEX again_mail ON again (mail);
+INSERT INTO again SELECT g, 'mail' || g FROM generate_series(1, 100) g;
+ANALYZE again;
+SELECT itemcache.attach('again', cache_new => false);
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail200''');
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail200''');
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail200''');
+DROP INDEX CONCURRENTLY again_mail;
+INSERT INTO again VALUES (200, 'mail200');
+CREATE UNIQUE INDEX CONCURRENTLY again_mail ON again (mail);
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail200''');
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail300''');
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail300''');
+DROP INDEX CONCURRENTLY again_mail;
+INSERT INTO again VALUES (300, 'mail300');
+CREATE UNIQUE INDEX again_mail ON again (mail);
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail300''');
+-- what a DROP that failed has left, REINDEX makes whole
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail400''');
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail400''');
+UPDATE pg_index SET indislive = false, indisready = false, indisvalid = false WHERE indexrelid = 'again_mail'::regclass;
+INSERT INTO again VALUES (400, 'mail400');
+REINDEX INDEX again_mail;
+SELECT * FROM compare('SELECT * FROM again WHERE mail = ''mail400''');
+
 -- An absent key is searched for in the index once, also where several are looked up together; and not at all once that is cached.
 CREATE TABLE searched (id int PRIMARY KEY, email text UNIQUE);
 INSERT INTO searched SELECT g, 'mail ' || g FROM generate_series(1, 1000) g;

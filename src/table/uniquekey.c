@@ -17,17 +17,20 @@
 
 #include "compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_index.h"
 #include "common/hashfn.h"
 #include "nodes/nodeFuncs.h"
 #include "table/uniquekey.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 static UniqueKey **FindPlace(ItemRelation *relation, Oid index);
 static bool ReadIndex(const ItemRelation *relation, Oid index, IndexKey *key);
+static List *IndexesOf(Oid relid);
 static UniqueKey *MakeUniqueKey(ItemRelation *relation, IndexKey *key);
 static void KeepExpressions(UniqueKey *unique, const IndexKey *key);
 static uint64 PurposeOf(const ItemShape *shape, uint64 texts);
@@ -170,21 +173,44 @@ UniqueKey *
 UniqueKeysOf(ItemRelation *relation)
 {
 	uint64		described = relation->described;
-	Relation	rel;
 	List	   *indexes;
 	ListCell   *lc;
 
 	if (relation->uniques_described == described)
 		return relation->uniques;
-	rel = table_open(relation->relid, NoLock);
-	indexes = RelationGetIndexList(rel);
+	indexes = IndexesOf(relation->relid);
 	foreach(lc, indexes)
 	{
 		if (lfirst_oid(lc) != relation->pk.oid)
 			(void) FindUniqueKey(relation, lfirst_oid(lc));
 	}
 	list_free(indexes);
-	table_close(rel, NoLock);
 	relation->uniques_described = described;
 	return relation->uniques;
+}
+
+/*
+ * Those as well that are not live, and so not in RelationGetIndexList(): what DROP
+ * INDEX CONCURRENTLY has left half done, REINDEX makes valid again.
+ */
+static List *
+IndexesOf(Oid relid)
+{
+	List	   *indexes = NIL;
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		indexes = lappend_oid(indexes,
+							  ((Form_pg_index) GETSTRUCT(tuple))->indexrelid);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	list_sort(indexes, list_oid_cmp);
+	return indexes;
 }

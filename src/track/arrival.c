@@ -20,10 +20,16 @@
 
 #include "compat.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_index.h"
+#include "miscadmin.h"
 #include "store/store.h"
 #include "table/uniquekey.h"
 #include "track/arrival.h"
 #include "track/bounds.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 static bool HasAbsences(const ItemRelation *relation);
 static void RemoveKey(const ItemRelation *relation, const ItemShape *shape,
@@ -68,6 +74,26 @@ bool
 AbsencesAreVoid(const TrackedRelation *tracked)
 {
 	return tracked->narrivals >= MAX_ARRIVALS;
+}
+
+/* Its row in pg_index is of a command that is still going on. */
+void
+ForgetAbsencesIfIndex(Oid relid)
+{
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, IndexRelidIndexId, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		OwnerMoveAbsences(RelationOwnerKey(MyDatabaseId,
+										   ((Form_pg_index) GETSTRUCT(tuple))->indrelid));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 }
 
 /*

@@ -28,4 +28,11 @@ extern void VoidAbsences(TrackedRelation *tracked);
  */
 extern bool AbsencesAreVoid(const TrackedRelation *tracked);
 
+/*
+ * A relation has just been made.  If it is an index, its table may have had
+ * another over the same columns, which was dropped: what was absent from that
+ * need not be any more.
+ */
+extern void ForgetAbsencesIfIndex(Oid relid);
+
 #endif							/* ITEMCACHE_ARRIVAL_H */

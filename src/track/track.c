@@ -23,6 +23,7 @@
 
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "settings.h"
@@ -409,7 +410,8 @@ RelcacheMessage(Oid relid)
 }
 
 /*
- * A database is being dropped: its preload workers must leave it, and when it
+ * An index has been made: see README, "Absent keys".  A database is being
+ * dropped: its preload workers must leave it, and when it
  * is gone (by PRE_COMMIT, no session is left in it) so must its items, since
  * its OID can be used again.
  */
@@ -421,4 +423,6 @@ ObjectAccess(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 		PreviousObjectAccessHook(access, classid, objectid, subid, arg);
 	if (access == OAT_DROP && classid == DatabaseRelationId)
 		DroppedDatabase = objectid;
+	if (access == OAT_POST_CREATE && classid == RelationRelationId && subid == 0)
+		ForgetAbsencesIfIndex(objectid);
 }
