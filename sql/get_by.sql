@@ -233,6 +233,14 @@ SELECT * FROM try($$SELECT itemcache.get_by(NULL::changing, 'one.norm(w)', 'V1')
 SELECT itemcache.get_by(NULL::changing, 'w', 'v1');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION one.norm TO PUBLIC;
+-- and USAGE on its schema
+REVOKE USAGE ON SCHEMA one FROM by_key_reader;
+SET ROLE by_key_reader;
+SELECT * FROM try($$SELECT itemcache.get_by(NULL::changing, 'one.norm(w)', 'V1')$$);
+SELECT * FROM try($$SELECT id FROM changing WHERE one.norm(w) = 'V1'$$);
+SELECT itemcache.get_by(NULL::changing, 'w', 'v1');
+RESET ROLE;
+GRANT USAGE ON SCHEMA one TO by_key_reader;
 ALTER TABLE changing ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON changing USING (id > 1);
 SET ROLE by_key_reader;

@@ -62,6 +62,7 @@ static bool ShowingRead = false;
 static void CheckRead(ItemRelation *relation);
 static bool AskAboutRead(ItemRelation *relation, Oid user);
 static bool CheckFunctions(Node *node, void *context);
+static bool CheckNamedFunction(Oid function, void *context);
 static bool CheckFunction(Oid function, void *context);
 static void ShowRead(ItemRelation *relation, Oid user);
 static PlannedStmt *MakeReadStatement(const ItemRelation *relation);
@@ -129,14 +130,30 @@ CheckLookupPrivilege(ItemRelation *relation, UniqueKey *unique)
 	return AskAboutRead(relation, user);
 }
 
-/* As the executor does for those that a query's expressions call. */
+/*
+ * As the executor does for those that a query's expressions call; and the parser
+ * for those that it names, which are all but implicit casts.
+ */
 static bool
 CheckFunctions(Node *node, void *context)
 {
+	bool		implicit;
+
 	if (node == NULL)
 		return false;
-	(void) check_functions_in_node(node, CheckFunction, context);
+	implicit = IsA(node, FuncExpr) &&
+		castNode(FuncExpr, node)->funcformat == COERCE_IMPLICIT_CAST;
+	(void) check_functions_in_node(node,
+								   implicit ? CheckFunction : CheckNamedFunction,
+								   context);
 	return expression_tree_walker(node, CheckFunctions, context);
+}
+
+static bool
+CheckNamedFunction(Oid function, void *context)
+{
+	CheckSchemaPrivilege(get_func_namespace(function));
+	return CheckFunction(function, context);
 }
 
 static bool
