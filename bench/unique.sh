@@ -7,16 +7,17 @@
 want_server itemcache.memory=640MB
 make_plan_functions
 
-# as many keys that are not there are asked for
+# as many keys that are not there are asked for, all over the index: odd numbers
 ABSENT=$(rounds 30000 300000)
 sql "SELECT itemcache.clear('items')" \
 	"DROP TABLE IF EXISTS skus, sku_keys, sku_lists, sku_absent, sku_rounds" \
-	"CREATE TABLE skus AS SELECT id, left(md5(id::text), 25) AS sku, name, price, created_at, payload FROM items" \
+	"CREATE TABLE skus AS SELECT 2 * id AS id, left(md5(id::text), 25) AS sku, name, price, created_at, payload FROM items" \
 	"ALTER TABLE skus ADD PRIMARY KEY (id), ADD UNIQUE (sku)" \
 	"CREATE TABLE sku_keys AS SELECT left(md5(k::text), 25) AS k FROM keys" \
 	"CREATE TABLE sku_lists AS SELECT array_agg(k) AS a
 	FROM (SELECT k, row_number() OVER () / 100 AS list FROM sku_keys LIMIT 200000) s GROUP BY list" \
-	"CREATE TABLE sku_absent AS SELECT -g::bigint AS id, left(md5((-g)::text), 25) AS k FROM generate_series(1, $ABSENT) g ORDER BY hashint4(g)" \
+	"CREATE TABLE sku_absent AS SELECT 1 + 2 * ($ITEMS / $ABSENT) * g::bigint AS id, left(md5((-g)::text), 25) AS k
+	FROM generate_series(1, $ABSENT) g ORDER BY hashint4(g)" \
 	"VACUUM (FREEZE, ANALYZE) skus, sku_keys, sku_lists, sku_absent" \
 	"SELECT itemcache.attach('skus', aliases => 'all')" CHECKPOINT
 want_cached skus
