@@ -365,5 +365,4 @@ COMMENT ON FUNCTION itemcache.clear() IS
 --
 
 COMMENT ON COLUMN itemcache.tables.bypasses IS 'lookups that had to read the table: in transactions that have written to it, under SERIALIZABLE, by get() and get_many() under row-level security, while it was not served, with itemcache.enabled (or, of kept plans, transparent) off, in parallel workers of a transaction that has written';
-COMMENT ON COLUMN itemcache.stats.memory_used IS 'bytes of it that hold cached items; if it stays low, and items are below capacity, less memory would do';
 COMMENT ON COLUMN itemcache.tables.served IS 'whether lookups are answered from the cache; of a partitioned table: in at least one of its partitions (state says in how many); NULL if locked';
