@@ -35,7 +35,7 @@ make_writes_tables()
 			"INSERT INTO w_accounts_$side SELECT i, (i - 1) / 100000 + 1, 0, '' FROM generate_series(1, $writes_rows) i" \
 			"INSERT INTO w_tellers_$side SELECT i, (i - 1) / 10 + 1, 0, '' FROM generate_series(1, $((writes_scale * 10))) i" \
 			"INSERT INTO w_branches_$side SELECT i, 0, '' FROM generate_series(1, $writes_scale) i" \
-			"INSERT INTO w_sbtest_$side SELECT i, i * 7919 % $writes_rows, md5(i::text), md5(i::text) FROM generate_series(1, $writes_rows) i" \
+			"INSERT INTO w_sbtest_$side SELECT i, i * 7919::bigint % $writes_rows, md5(i::text), md5(i::text) FROM generate_series(1, $writes_rows) i" \
 			"CREATE INDEX ON w_sbtest_$side (k)" \
 			"VACUUM (FREEZE, ANALYZE) w_accounts_$side, w_tellers_$side, w_branches_$side, w_sbtest_$side"
 		copy_of_items "w_bulk_$side" 0
