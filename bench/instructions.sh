@@ -38,10 +38,7 @@ value "SELECT misses <= 1000 AND hits >= 4 * $transactions FROM itemcache.stats"
 stop_callgrind_server
 
 for side in one get plain; do
-	instructions_of "bench_${side}_1"
-	once=$VALUE
-	instructions_of "bench_${side}_2"
-	add $side $(((VALUE - once) / transactions)) instructions
+	add_instructions "$side" "$side" "$transactions"
 done
 report "get, prepared: instructions" "SELECT 1" at_most 1.25 get one
 report "SELECT, prepared: instructions" "SELECT 1" at_most 1.3 plain one

@@ -519,6 +519,18 @@ instructions_of()
 	done
 }
 
+# add_instructions SIDE NAME N: what each of N more took, of the clients that were
+# named bench_NAME_1, which did N of them, and bench_NAME_2, which did twice as many.
+add_instructions()
+{
+	local once
+
+	instructions_of "bench_$2_1"
+	once=$VALUE
+	instructions_of "bench_$2_2"
+	add "$1" $(((VALUE - once) / $3)) instructions
+}
+
 # ---------------------------------------------------------------------------
 # Judging
 # ---------------------------------------------------------------------------

@@ -37,10 +37,7 @@ for library in '' itemcache; do
 	done
 	stop_callgrind_server
 	for query in lookup join; do
-		instructions_of "bench_${query}_1"
-		once=$VALUE
-		instructions_of "bench_${query}_2"
-		add "${query}_${library:-without}" $(((VALUE - once) / transactions)) instructions
+		add_instructions "${query}_${library:-without}" "$query" "$transactions"
 	done
 done
 for query in lookup join; do

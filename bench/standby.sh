@@ -119,7 +119,7 @@ hit_ratio_of()
 # that runs under callgrind: what N hits more cost
 count_hits()
 {
-	local side=$1 hits times what once keys
+	local side=$1 hits times what keys
 
 	hits=$(rounds 2000 20000)
 	sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM generate_series(1, 1000) k"
@@ -141,10 +141,7 @@ count_hits()
 	[ "$VALUE" = t ] || die "$SCENARIO: the lookups were no hits"
 	stop_callgrind_server "$2"
 	for what in get join; do
-		instructions_of "bench_${what}_1"
-		once=$VALUE
-		instructions_of "bench_${what}_2"
-		add "${what}_$side" $(((VALUE - once) / hits)) instructions
+		add_instructions "${what}_$side" "$what" "$hits"
 	done
 }
 
