@@ -69,23 +69,9 @@ $node->safe_psql(
 #
 # Comparisons.  Each is one statement, and fails by calling differs().
 #
-my $one = q{
-SELECT differs('get p', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::p, k)::text AS cached, (SELECT x FROM p x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-SELECT differs('get q', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::q, k)::text AS cached, (SELECT x FROM q x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-};
+my $one = compare_get('p', 3300) . compare_get('q', 3300);
 (my $few = $one) =~ s/generate_series\(1, \d+\)/generate_series(1, 5)/g;
-my $leaf = q{
-SELECT differs('get leaf', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::q_0, k)::text AS cached, (SELECT x FROM q_0 x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(1100)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-};
+my $leaf = compare_get('q_0', 1100);
 my $composite = q{
 SELECT differs('get r', k::text, cached, stored) FROM (
 	SELECT k, itemcache.get(NULL::r, ROW('tenant ' || k % 7, k))::text AS cached,
@@ -93,13 +79,7 @@ SELECT differs('get r', k::text, cached, stored) FROM (
 	FROM (SELECT skewed(3300) AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
 WHERE cached IS DISTINCT FROM stored;
 };
-my $many = join '', map { my ($t, $n) = @$_; qq{
-WITH a AS MATERIALIZED (SELECT array_agg(skewed($n)::bigint) AS keys FROM generate_series(1, 30)),
-	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$t, keys) AS item FROM a)
-SELECT differs('get_many $t', k::text, item::text, stored::text)
-FROM g LEFT JOIN $t stored ON stored.id = k
-WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
-} } ([ 'p', 3300 ], [ 'q', 3300 ], [ 'child', 1000 ], [ 'parent', 600 ]);
+my $many = join '', map { compare_get_many(@$_, 30) } ([ 'p', 3300 ], [ 'q', 3300 ], [ 'child', 1000 ], [ 'parent', 600 ]);
 
 my %scripts = (
 	reader_rc => [ 20, "$one$leaf$composite$many" ],
@@ -164,20 +144,7 @@ $few
 ROLLBACK;
 $few
 } ],
-	two_phase => [ 5, q{
-\set k random_zipfian(1, 3000, 1.2)
-\set choice random(1, 2)
-BEGIN;
-UPDATE p SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
-UPDATE q SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
-PREPARE TRANSACTION 'proof_:client_id';
-\sleep 3 ms
-\if :choice = 1
-COMMIT PREPARED 'proof_:client_id';
-\else
-ROLLBACK PREPARED 'proof_:client_id';
-\endif
-} ],
+	two_phase => [ 5, two_phase_writer() ],
 	cascades => [ 3, q{
 \set k random(1, 300)
 \set j random(301, 600)

@@ -71,23 +71,8 @@ $behind->enable_streaming($standby);
 $behind->start;
 replayed($primary, $standby, $behind);
 
-my $one = q{
-SELECT differs('get p', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::p, k)::text AS cached, (SELECT x FROM p x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-SELECT differs('get q', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::q, k)::text AS cached, (SELECT x FROM q x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-};
-my $many = join '', map { qq{
-WITH a AS MATERIALIZED (SELECT array_agg(skewed(3300)::bigint) AS keys FROM generate_series(1, 50)),
-	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$_, keys) AS item FROM a)
-SELECT differs('get_many $_', k::text, item::text, stored::text)
-FROM g LEFT JOIN $_ stored ON stored.id = k
-WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
-} } ('p', 'q');
+my $one = compare_get('p', 3300) . compare_get('q', 3300);
+my $many = join '', map { compare_get_many($_, 3300, 50) } ('p', 'q');
 my $keys_of = q{ARRAY(SELECT skewed(3300)::bigint FROM generate_series(1, 20))};
 my $twice = join '', map { my $t = $_; map { "SELECT twice(\$q\$$_\$q\$, $keys_of);\n" } (
 	"SELECT * FROM $t WHERE id = \$1[1]",
@@ -167,20 +152,7 @@ DELETE FROM q WHERE id BETWEEN :k AND :k + 5;
 \sleep 2 ms
 ROLLBACK;
 } ],
-	two_phase => [ 5, q{
-\set k random_zipfian(1, 3000, 1.2)
-\set choice random(1, 2)
-BEGIN;
-UPDATE p SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
-UPDATE q SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
-PREPARE TRANSACTION 'proof_:client_id';
-\sleep 3 ms
-\if :choice = 1
-COMMIT PREPARED 'proof_:client_id';
-\else
-ROLLBACK PREPARED 'proof_:client_id';
-\endif
-} ],
+	two_phase => [ 5, two_phase_writer() ],
 	multixacts => [ 5, q{
 \set k random_zipfian(1, 3000, 1.2)
 \set j random(0, 3)
@@ -269,7 +241,7 @@ my @readers = map {
 	start_proof($_, \%readers, seconds => $seconds + 10, seed => $seed, readers => 4)
 } ($standby, $behind);
 
-write_on($primary, $seconds / 2);
+write_on($primary, int($seconds / 2));
 my $before = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
 $primary->stop('immediate');
 $standby->promote;
@@ -280,7 +252,7 @@ cmp_ok($after, '>=', 0.95 * $before, "$after of $before items stay at the promot
 # what the primary had prepared
 $standby->safe_psql('postgres', "COMMIT PREPARED '$_'")
   foreach split /\n/, $standby->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts');
-write_on($standby, $seconds / 2);
+write_on($standby, int($seconds / 2));
 foreach my $proof (@readers)
 {
 	my $name = $proof->{node}->name;

@@ -147,7 +147,7 @@ PrepareItems(DirectUpdate *direct, const HeapTupleHeader *items, int nitems)
 	}
 	MemoryContextSwitchTo(oldcontext);
 	if (nitems > 1 && n == nitems)
-		StorePrefetch(nitems, direct->hashes, SizeofHeapTupleHeader,
+		PrefetchItems(nitems, direct->hashes, SizeofHeapTupleHeader,
 					  direct->hints);
 }
 

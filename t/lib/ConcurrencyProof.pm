@@ -25,6 +25,9 @@ our @EXPORT = qw(
   twice_function
   partitioned_table
   attach_partition
+  compare_get
+  compare_get_many
+  two_phase_writer
   start_proof
   run_beside
   proof_goes_on
@@ -118,6 +121,53 @@ sub partitioned_table
 sub attach_partition
 {
 	return 'BEGIN; LOCK TABLE q; ALTER TABLE q ATTACH PARTITION q_0 FOR VALUES FROM (MINVALUE) TO (1000); COMMIT';
+}
+
+# Statements of a reader that compare what a lookup gives of a table, by its
+# primary key of one bigint, with what the table gives: get() of 20 keys, and
+# get_many() of so many, each of the first $max.
+sub compare_get
+{
+	my ($table, $max) = @_;
+
+	return qq{
+SELECT differs('get $table', k::text, cached, stored) FROM (
+	SELECT k, itemcache.get(NULL::$table, k)::text AS cached, (SELECT x FROM $table x WHERE x.id = k)::text AS stored
+	FROM (SELECT skewed($max)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+WHERE cached IS DISTINCT FROM stored;
+};
+}
+
+sub compare_get_many
+{
+	my ($table, $max, $nkeys) = @_;
+
+	return qq{
+WITH a AS MATERIALIZED (SELECT array_agg(skewed($max)::bigint) AS keys FROM generate_series(1, $nkeys)),
+	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$table, keys) AS item FROM a)
+SELECT differs('get_many $table', k::text, item::text, stored::text)
+FROM g LEFT JOIN $table stored ON stored.id = k
+WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
+};
+}
+
+# A writer that prepares what it writes to p and q, and then ends it either way.
+sub two_phase_writer
+{
+	return q{
+\set k random_zipfian(1, 3000, 1.2)
+\set choice random(1, 2)
+BEGIN;
+UPDATE p SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+UPDATE q SET a = a + 1, b = 'prepared' WHERE id BETWEEN :k AND :k + 3;
+PREPARE TRANSACTION 'proof_:client_id';
+\sleep 3 ms
+\if :choice = 1
+COMMIT PREPARED 'proof_:client_id';
+\else
+ROLLBACK PREPARED 'proof_:client_id';
+\endif
+};
 }
 
 # Start clients for so many seconds.  %$scripts has pgbench scripts by name,
