@@ -32,7 +32,7 @@ chosen()
 # Names of packages that are missing, and without which something is skipped.
 optional_packages()
 {
-	if chosen instructions planning; then
+	if chosen instructions planning writes; then
 		command -v valgrind >/dev/null || say valgrind
 	fi
 	[ -z "$OUTPUT" ] || command -v gnuplot >/dev/null || say gnuplot-nox
