@@ -72,11 +72,14 @@
 #define OWNER_SETS			2
 
 /*
- * How many slots: OWNER_MIN at least, as many as there is room for in so large a
- * part of the memory, but past OWNER_MANY only one for so many bytes of it.
+ * How many slots: OWNER_MIN at least, and as many as there is room for in so large
+ * a part of the memory; past OWNER_FEW in a smaller part, and past OWNER_MANY only
+ * one for so many bytes.
  */
 #define OWNER_MIN			1024
-#define OWNER_SHARE			32
+#define OWNER_FEW_SHARE		32
+#define OWNER_FEW			2048
+#define OWNER_SHARE			128
 #define OWNER_MANY			65536
 #define OWNER_MEMORY		(64 * 1024)
 #define OWNER_MAX			(1 << OWNER_BITS)
@@ -347,7 +350,9 @@ OwnerRetiredCounts(uint64 counts[COUNTER_KINDS])
 static int
 OwnersFor(Size memory)
 {
-	Size		n = memory / OWNER_SHARE / (sizeof(OwnerName) + sizeof(Owner));
+	const Size	each = sizeof(OwnerName) + sizeof(Owner);
+	Size		n = Max(Min(memory / OWNER_FEW_SHARE / each, OWNER_FEW),
+						memory / OWNER_SHARE / each);
 
 	n = Min(n, Max(OWNER_MANY, memory / OWNER_MEMORY));
 	n = Min(Max(n, OWNER_MIN), OWNER_MAX);
