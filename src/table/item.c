@@ -268,35 +268,41 @@ KeyHashGeneral(const ItemShape *shape, const uint64 *seed, const Datum *key)
 	return hash;
 }
 
-/* For each column its number and length, and the bytes, padded. */
+/*
+ * For each column its number, the length, and the bytes; then what rounds it up.
+ * As no column has the number 0, that is not taken for another.
+ */
 Size
 KeyImage(const ItemShape *shape, const Datum *key, uint64 *image, Size limit)
 {
+	char	   *dest = (char *) image;
 	Size		used = 0;
+	Size		size;
 
+	Assert(limit % STORE_ALIGN == 0 && limit <= PG_UINT16_MAX);
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		const KeyColumn *column = &shape->keys[i];
 		uint64		number;
 		const unsigned char *bytes = (const unsigned char *) &number;
 		int			len = sizeof(number);
-		Size		size;
+		uint16		head[2];
 
 		if (column->typbyval)
 			number = ByvalImage(column, key[i]);
 		else
 			bytes = ByrefImage(column, key[i], &len);
-		size = TYPEALIGN(sizeof(uint64), len);
-		if (used + sizeof(uint64) + size > limit)
+		if (used + sizeof(head) + len > limit)
 			return 0;
-		image[used / sizeof(uint64)] = ((uint64) column->attno << 32) |
-			(uint32) len;
-		used += sizeof(uint64);
-		memcpy((char *) image + used, bytes, len);
-		memset((char *) image + used + len, 0, size - len);
-		used += size;
+		head[0] = column->attno;
+		head[1] = len;
+		memcpy(dest + used, head, sizeof(head));
+		memcpy(dest + used + sizeof(head), bytes, len);
+		used += sizeof(head) + len;
 	}
-	return used;
+	size = TYPEALIGN(STORE_ALIGN, used);
+	memset(dest + used, 0, size - used);
+	return size;
 }
 
 static inline bool
