@@ -39,7 +39,7 @@ KeyIsAbsent(const ItemAccess *access, const Datum *key, uint64 hash,
 	uint64		epoch;
 	Size		size;
 
-	if (!access->serve || !access->absences ||
+	if (!access->serve || !access->absences || place == STORE_MISSING ||
 		access->snapshot->takenDuringRecovery)
 		return false;
 	epoch = OwnerAbsenceEpoch(EpochOwner(access->epoch), relation->key);

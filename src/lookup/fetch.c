@@ -299,8 +299,10 @@ FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
 	{
 		if (hint != NULL && hint->row != NO_ROW)
 			hash = hint->row;
-		else if (!FindAlias(access->epoch, hash, NULL, &hash))
+		else if (!FindAlias(access->epoch, hash, place, &hash))
 			return false;
+		else
+			place = NULL;
 	}
 	if (!StoreFind(hash, access->epoch, STORE_ROW, fetcher->prefix, place,
 				   &item) ||

@@ -220,6 +220,7 @@ StorePrefetchFill(uint64 hash)
 	prefetch(CounterOf(partition, hash));
 	prefetch(PartitionLock(hash));
 	prefetch(partition->head);
+	IndexPrefetchGrowth(partition, false);
 }
 
 /* Where the head is now is where the entry goes, mostly. */
@@ -232,6 +233,7 @@ StorePrefetchRoom(uint64 hash, Size nbytes)
 
 	for (char *line = head; line < head + nbytes; line += 64)
 		prefetch_for_write(line);
+	IndexPrefetchGrowth(partition, true);
 }
 
 StoreResult

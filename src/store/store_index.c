@@ -210,6 +210,16 @@ IndexInit(StorePartition *partition)
 	SetIndexSize(partition, store_layout.first_buckets);
 }
 
+/* Are there as many items as a partition's index of so many buckets should have? */
+static inline bool
+IndexIsFull(StorePartition *partition, uint64 nbuckets)
+{
+	uint64		wanted = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
+
+	return ItemCount(partition) >= wanted ||
+		partition->items[RING_MAIN] >= wanted - wanted / 10;
+}
+
 /*
  * May there be another item?  The index grows for it, if it can.  As long as the
  * main ring leaves memory, it is made large enough for what the small ring will
@@ -221,15 +231,31 @@ IndexReserve(StorePartition *partition)
 	for (int splits = 0; splits < SPLITS_PER_PUT; splits++)
 	{
 		uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
-		uint64		wanted = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
 
-		if (ItemCount(partition) < wanted &&
-			partition->items[RING_MAIN] < wanted - wanted / 10)
-			break;
-		if (wanted >= store_layout.most_items || !AddBucket(partition))
+		if (!IndexIsFull(partition, nbuckets) || !IndexMayGrow(partition) ||
+			!AddBucket(partition))
 			break;
 	}
 	return ItemCount(partition) < partition->capacity;
+}
+
+/*
+ * To divide a bucket is to look at all its entries, which are anywhere: most of
+ * the time that takes is waiting for memory.  Without the lock, so what is read
+ * here is good for nothing else.
+ */
+void
+IndexPrefetchGrowth(StorePartition *partition, bool entries)
+{
+	uint64		number = IndexBuckets(ReadIndexSize(partition->number));
+	StoreBucket *divided;
+
+	if (!IndexIsFull(partition, number) || !IndexMayGrow(partition))
+		return;
+	divided = BucketAt(partition, BucketDivided(number));
+	prefetch_for_write(divided);
+	for (int i = 0; entries && i < BUCKET_SLOTS; i++)
+		prefetch(SlotEntry(partition, pg_atomic_read_u64(&divided->slots[i])));
 }
 
 /* Is it not yet as large as it may be? */

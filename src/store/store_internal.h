@@ -494,6 +494,12 @@ extern void IndexInit(StorePartition *partition);
 extern bool IndexReserve(StorePartition *partition);
 extern bool IndexMayGrow(StorePartition *partition);
 
+/*
+ * Without the lock: have the processor fetch what the next item will have the index
+ * read to grow, if it will; the entries when the slots that lead to them are there.
+ */
+extern void IndexPrefetchGrowth(StorePartition *partition, bool entries);
+
 /* store_evict.c; the same */
 typedef enum RoomPolicy
 {

@@ -15,6 +15,14 @@
 #include "port/pg_bitutils.h"
 #include "store/store_internal.h"
 
+/* What a slot whose tag is the wanted one turns out to be. */
+typedef enum SlotAnswer
+{
+	SLOT_WANTED,
+	SLOT_INSTEAD,				/* all that the owner has of the hash: not wanted */
+	SLOT_UNKNOWN				/* another hash, another owner's, or gone */
+} SlotAnswer;
+
 static bool ReadMark(const StoreEntry *entry, StoreItem *item);
 
 /*
@@ -147,8 +155,13 @@ StorePeekMarks(int nhashes, const uint64 *hashes, const StoreHint *hints,
 	}
 }
 
-/* Describe the item that a slot points to, if it is the one looked for. */
-static inline bool
+/*
+ * Describe the item that a slot points to, if it is the one looked for.  An owner
+ * has one entry of a hash at most (PutEntry() sees to that), so where it is
+ * another, of another kind or epoch, there is no need to look any further: absent
+ * keys would be looked for as rows in both of their buckets.
+ */
+static inline SlotAnswer
 ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 		 uint64 kind_epoch, Size prefetch_size, StoreItem *item)
 {
@@ -161,7 +174,7 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 
 	/* it may have changed since its tag was matched */
 	if (SlotTag(word) != TagOf(bits))
-		return false;
+		return SLOT_UNKNOWN;
 
 	/* what StoreCopy() will want, while we wait for the header */
 	if (prefetch_size > 0)
@@ -173,10 +186,11 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 	tail = pg_atomic_read_u64(&partition->tail[ring]);
 
 	distance = (word - tail) & SLOT_POSITION_MASK;
-	if (EntryHash(&header) != bits ||
-		(header.kind_epoch & ~ENTRY_MARKED) != kind_epoch ||
-		distance > store_layout.ring_mask[ring])
-		return false;
+	if (EntryHash(&header) != bits || distance > store_layout.ring_mask[ring])
+		return SLOT_UNKNOWN;
+	if ((header.kind_epoch & ~ENTRY_MARKED) != kind_epoch)
+		return EpochOwner(header.kind_epoch) == EpochOwner(kind_epoch) ?
+			SLOT_INSTEAD : SLOT_UNKNOWN;
 
 	item->xid = header.xid;
 	item->committed = (word & SLOT_COMMITTED) != 0;
@@ -188,7 +202,7 @@ ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 	item->slot = slot;
 	item->slot_word = word;
 	item->marked = EntryIsMarked(&header);
-	return !item->marked || ReadMark(entry, item);
+	return !item->marked || ReadMark(entry, item) ? SLOT_WANTED : SLOT_UNKNOWN;
 }
 
 /* The mark of an item of which the header has been verified. */
@@ -201,7 +215,7 @@ ReadMark(const StoreEntry *entry, StoreItem *item)
 }
 
 /* Look for an item among the slots of a bucket. */
-static inline bool
+static inline SlotAnswer
 FindInBucket(StorePartition *partition, StoreBucket *bucket, uint64 bits,
 			 uint64 kind_epoch, Size nbytes, StoreItem *item)
 {
@@ -209,11 +223,14 @@ FindInBucket(StorePartition *partition, StoreBucket *bucket, uint64 bits,
 
 	for (; matches != 0; matches &= matches - 1)
 	{
-		if (ReadSlot(partition, &bucket->slots[pg_rightmost_one_pos32(matches)],
-					 bits, kind_epoch, nbytes, item))
-			return true;
+		StoreSlot  *slot = &bucket->slots[pg_rightmost_one_pos32(matches)];
+		SlotAnswer	answer = ReadSlot(partition, slot, bits, kind_epoch, nbytes,
+									  item);
+
+		if (answer != SLOT_UNKNOWN)
+			return answer;
 	}
-	return false;
+	return SLOT_UNKNOWN;
 }
 
 /* Out of the way of those that are in their first. */
@@ -225,7 +242,7 @@ FindInSecondBucket(uint64 hash, uint64 size, uint64 kind_epoch, Size nbytes,
 	uint64		bits = HashBits(hash);
 
 	return FindInBucket(partition, BucketAt(partition, SecondBucket(bits, size)),
-						bits, kind_epoch, nbytes, item);
+						bits, kind_epoch, nbytes, item) == SLOT_WANTED;
 }
 
 bool
@@ -237,16 +254,21 @@ StoreFind(uint64 hash, uint64 epoch, StoreKind kind, Size nbytes,
 	uint64		kind_epoch = KindAndEpoch(kind, epoch);
 	uint64		size;
 	StoreBucket *bucket;
+	SlotAnswer	answer = SLOT_UNKNOWN;
 
 	if (hint == STORE_MISSING)
 		return false;
-	if (hint != NULL && ReadSlot(partition, hint, bits, kind_epoch, 0, item))
-		return true;
-
-	bucket = FindBucket(hash, &size);
-	pg_read_barrier();
-	return FindInBucket(partition, bucket, bits, kind_epoch, nbytes, item) ||
-		FindInSecondBucket(hash, size, kind_epoch, nbytes, item);
+	if (hint != NULL)
+		answer = ReadSlot(partition, hint, bits, kind_epoch, 0, item);
+	if (answer == SLOT_UNKNOWN)
+	{
+		bucket = FindBucket(hash, &size);
+		pg_read_barrier();
+		answer = FindInBucket(partition, bucket, bits, kind_epoch, nbytes, item);
+	}
+	if (answer == SLOT_UNKNOWN)
+		return FindInSecondBucket(hash, size, kind_epoch, nbytes, item);
+	return answer == SLOT_WANTED;
 }
 
 bool
