@@ -172,7 +172,7 @@ SELECT CASE WHEN true THEN (itemcache.get(NULL::items, 1)).price ELSE 1 / 0 END;
 SELECT coalesce((itemcache.get(NULL::items, 99)).name, 'none'), (itemcache.get(NULL::items, 1)).price + 1;
 SELECT (itemcache.get(NULL::items, (itemcache.get(NULL::items, 1)).id + 1)).name;
 SELECT ARRAY[itemcache.get(NULL::items, 1), itemcache.get(NULL::items, 2)];
-SELECT row_to_json(itemcache.get(NULL::items, 1)), to_jsonb(itemcache.get(NULL::items, 1)) -> 'name' AS name;
+SELECT row_to_json(itemcache.get(NULL::items, 1)), row_to_json(itemcache.get(NULL::items, 1))::jsonb -> 'name' AS name;
 SELECT itemcache.get(NULL::items, 1) = i, itemcache.get(NULL::items, 1) *= i FROM items i WHERE id = 1;
 SELECT max((itemcache.get(NULL::items, k)).price) FROM generate_series(1, 30) k;
 SELECT (g).name FROM (SELECT itemcache.get(NULL::items, 3) AS g OFFSET 0) s;
