@@ -19,7 +19,7 @@ use Test::More;
 my ($seconds, $seed) = proof_parameters(60);
 my $keys = 3000;
 
-my $node = new_server('concurrency', memory => '1MB', conf => <<'CONF');
+my $node = new_server('concurrency', memory => '1200kB', conf => <<'CONF');
 deadlock_timeout = 50ms
 synchronous_commit = off
 autovacuum = on

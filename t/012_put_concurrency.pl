@@ -18,7 +18,7 @@ use Test::More;
 my ($seconds, $seed) = proof_parameters(30);
 my $keys = 3000;
 
-my $node = new_server('put_concurrency', memory => '1MB', conf => <<'CONF');
+my $node = new_server('put_concurrency', memory => '1200kB', conf => <<'CONF');
 deadlock_timeout = 50ms
 fsync = off
 CONF

@@ -305,7 +305,7 @@ sub report
 }
 
 my $conf = "deadlock_timeout = 600s\nlog_min_messages = panic\n";
-my $cached = new_server('cached', memory => '1MB', conf => $conf);
+my $cached = new_server('cached', memory => '1200kB', conf => $conf);
 $cached->append_conf('postgresql.conf', 'itemcache.transparent = on');
 $cached->start;
 $cached->safe_psql('postgres', 'CREATE EXTENSION itemcache');
