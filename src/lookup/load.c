@@ -83,6 +83,8 @@ BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 
 	AcceptInvalidationMessages();
 	loader->rel = rel;
+	loader->filled = 0;
+	loader->filled_bytes = 0;
 	relation = ItemRelationOf(rel);
 	if (relation->state == RELATION_SERVED &&
 		(relation->owner == OWNER_NONE ||
@@ -140,6 +142,8 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 			LoadAliases(loader, &tuple, loader->fills[i].hash);
 			loader->items++;
 			loader->bytes += ImageSourceSize(&loader->fills[i].image);
+			loader->filled++;
+			loader->filled_bytes += ImageSourceSize(&loader->fills[i].image);
 			loader->streak = 0;
 		}
 		else if (loader->fills[i].result == STORE_FULL)
@@ -307,6 +311,15 @@ CacheIsFull(const PageLoader *loader)
 	return loader->streak >= LOAD_FULL_STREAK;
 }
 
+/* Aliases are not counted: they come later as well, and the index grows then. */
+void
+ExpectItems(const PageLoader *loader, BlockNumber done, BlockNumber left)
+{
+	if (loader->filled > 0 && left > 0)
+		StoreExpect((uint64) ((double) loader->filled / done * left),
+					loader->filled_bytes / loader->filled);
+}
+
 int
 HintMoreRoom(void)
 {
@@ -421,7 +434,10 @@ LoadWholeTable(PageLoader *loader, Relation rel)
 	for (BlockNumber block = 0; block < nblocks; block++)
 	{
 		if (block > 0 && block % LOAD_BEGIN_ANEW == 0)
+		{
+			ExpectItems(loader, LOAD_BEGIN_ANEW, nblocks - block);
 			BeginLoadingOrComplain(loader, rel);
+		}
 		CHECK_FOR_INTERRUPTS();
 		LoadPage(loader, block);
 		if (CacheIsFull(loader))

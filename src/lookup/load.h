@@ -23,6 +23,8 @@ typedef struct PageLoader
 	uint64		bytes;			/* ... and their size */
 	int			streak;			/* items in a row that found no room */
 	int64		no_room;		/* items that found none, all in all */
+	uint64		filled;			/* items that were not there before ... */
+	uint64		filled_bytes;	/* ... since BeginLoading() */
 	/* the rest is private */
 	BufferAccessStrategy strategy;
 	MemoryContext context;		/* reset for each page */
@@ -54,6 +56,14 @@ extern void LoadPage(PageLoader *loader, BlockNumber block);
  */
 extern void LoadPlaces(PageLoader *loader, BlockNumber block,
 					   const OffsetNumber *offsets, int noffsets);
+
+/*
+ * Since BeginLoading(), so many blocks have been loaded, and so many are left of
+ * the table: make the store ready for what is in them.  It looks at all of the
+ * store's partitions, so it is not for every page.
+ */
+extern void ExpectItems(const PageLoader *loader, BlockNumber done,
+						BlockNumber left);
 
 /*
  * Make ready to have aliases made of the rows that are loaded, if attach() was told

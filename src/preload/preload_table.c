@@ -503,6 +503,7 @@ static void
 ReadRange(PageLoader *loader, const BlockRange *range)
 {
 	BlockNumber block = range->begin;
+	BlockNumber left;
 	PreloadState outcome;
 
 	if (PreloadWorkerOrder.stage == STAGE_HOT_SET)
@@ -520,9 +521,12 @@ ReadRange(PageLoader *loader, const BlockRange *range)
 		WorkerEntry->items += loader->items;
 		WorkerEntry->bytes += loader->bytes;
 	}
+	left = WorkerEntry->nblocks - WorkerEntry->next;
 	LWLockRelease(&Preload->lock);
 
-	if (outcome != PRELOAD_DONE)
+	if (outcome == PRELOAD_DONE)
+		ExpectItems(loader, range->end - range->begin, left);
+	else
 		EndTable(outcome);
 }
 

@@ -344,6 +344,26 @@ StoreRemove(uint64 owner, uint64 hash)
 }
 
 void
+StoreExpect(uint64 nitems, Size nbytes)
+{
+	uint64		units = (sizeof(StoreEntry) + nbytes) / STORE_UNIT;
+
+	for (int i = 0; i < store_layout.npartitions; i++)
+	{
+		bool		more = true;
+
+		/* the index has an end, so this has */
+		while (more && LWLockConditionalAcquire(&partition_locks[i].lock,
+												LW_EXCLUSIVE))
+		{
+			more = IndexExpect(PartitionAt(i), nitems / store_layout.npartitions,
+							   units);
+			LWLockRelease(&partition_locks[i].lock);
+		}
+	}
+}
+
+void
 StoreGetStats(StoreStats *stats)
 {
 	memset(stats, 0, sizeof(StoreStats));

@@ -255,4 +255,12 @@ extern int	StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max);
 /* Sums over the partitions, read without locks. */
 extern void StoreGetStats(StoreStats *stats);
 
+/*
+ * A hint: so many more items, of so many bytes on average, are about to be put
+ * in.  The index is made large enough for those that there is room for, as far
+ * as that can be believed: not for more than some times what it has.  Does not
+ * wait for locks.
+ */
+extern void StoreExpect(uint64 nitems, Size nbytes);
+
 #endif							/* ITEMCACHE_STORE_H */

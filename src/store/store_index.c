@@ -29,6 +29,10 @@
  * hold, each that comes has others go, which are larger.  The index never gives
  * anything back.
  *
+ * Who puts in very many items says so before (StoreExpect).  To divide a bucket is
+ * to read the entry of each of its items, at random places of memory: a quarter of
+ * what it takes to load a table.  The fewer there are, the less it is.
+ *
  * Why readers are safe while it grows
  *
  * A reader loads the size of the index, a read barrier follows, and it looks at
@@ -64,12 +68,21 @@
 /* How far a chain of displacements may go. */
 #define DISPLACE_DEPTH		2
 
-/* Buckets that one entry may add. */
+/* Buckets that one entry may add; and who holds the lock for nothing else. */
 #define SPLITS_PER_PUT		4
+#define SPLITS_PER_LOCK		16
+
+/* Of what is expected, so many times what there is is believed. */
+#define EXPECT_BELIEVED		8
+
+/* What an item takes of the index, at the load it is kept at. */
+#define ITEM_INDEX_UNITS	2
 
 /* What the index takes of the ring at a time, as a part of what it has. */
 #define EXTEND_PART			64
 
+static bool GrowIndex(StorePartition *partition, uint64 nitems,
+					  uint64 main_items, int splits);
 static StoreSlot *FreeSlot(StorePartition *partition, uint32 bucket, int depth);
 static StoreSlot *SendHome(StorePartition *partition, uint32 number);
 static uint32 OtherBucket(StorePartition *partition, uint64 word, uint32 number);
@@ -210,33 +223,66 @@ IndexInit(StorePartition *partition)
 	SetIndexSize(partition, store_layout.first_buckets);
 }
 
-/* Are there as many items as a partition's index of so many buckets should have? */
+/*
+ * Has an index of so many buckets enough for that many items?  As long as the main
+ * ring leaves memory, it is made large enough for what the small ring will have as
+ * well: that is filled last.
+ */
 static inline bool
-IndexIsFull(StorePartition *partition, uint64 nbuckets)
+IndexSuits(uint64 nbuckets, uint64 nitems, uint64 main_items)
 {
-	uint64		wanted = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
+	uint64		suits = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
 
-	return ItemCount(partition) >= wanted ||
-		partition->items[RING_MAIN] >= wanted - wanted / 10;
+	return nitems < suits && main_items < suits - suits / 10;
 }
 
-/*
- * May there be another item?  The index grows for it, if it can.  As long as the
- * main ring leaves memory, it is made large enough for what the small ring will
- * have as well: that is filled last.
- */
+/* May there be another item?  The index grows for it, if it can. */
 bool
 IndexReserve(StorePartition *partition)
 {
-	for (int splits = 0; splits < SPLITS_PER_PUT; splits++)
+	GrowIndex(partition, ItemCount(partition), partition->items[RING_MAIN],
+			  SPLITS_PER_PUT);
+	return ItemCount(partition) < partition->capacity;
+}
+
+/*
+ * Make the index large enough for that many more items, before they come: a
+ * bucket that is added later has its items looked up one by one.  As memory is not
+ * given back, only what there is room for counts, and what can be believed.
+ * Returns whether there is more to do, which is for another lock.
+ */
+bool
+IndexExpect(StorePartition *partition, uint64 nitems, uint64 units)
+{
+	uint64		present = ItemCount(partition);
+	uint64		taken = partition->live[RING_MAIN] + present * ITEM_INDEX_UNITS;
+	uint64		units_all = partition->ring_end[RING_MAIN] +
+		partition->buckets_ready / GROUP_BUCKETS * GROUP_UNITS;
+	uint64		room = units_all > taken ?
+		(units_all - taken) / (units + ITEM_INDEX_UNITS) : 0;
+	uint64		wanted = Min(present + Min(nitems, room), present * EXPECT_BELIEVED);
+
+	return GrowIndex(partition, wanted, wanted, SPLITS_PER_LOCK);
+}
+
+/*
+ * Let the index grow until it suits that many items, by no more than so many
+ * buckets; returns whether it is these that were not enough.
+ */
+static bool
+GrowIndex(StorePartition *partition, uint64 nitems, uint64 main_items, int splits)
+{
+	for (;;)
 	{
 		uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
 
-		if (!IndexIsFull(partition, nbuckets) || !IndexMayGrow(partition) ||
-			!AddBucket(partition))
-			break;
+		if (IndexSuits(nbuckets, nitems, main_items) || !IndexMayGrow(partition))
+			return false;
+		if (splits-- == 0)
+			return true;
+		if (!AddBucket(partition))
+			return false;
 	}
-	return ItemCount(partition) < partition->capacity;
 }
 
 /*
@@ -250,7 +296,8 @@ IndexPrefetchGrowth(StorePartition *partition, bool entries)
 	uint64		number = IndexBuckets(ReadIndexSize(partition->number));
 	StoreBucket *divided;
 
-	if (!IndexIsFull(partition, number) || !IndexMayGrow(partition))
+	if (IndexSuits(number, ItemCount(partition), partition->items[RING_MAIN]) ||
+		!IndexMayGrow(partition))
 		return;
 	divided = BucketAt(partition, BucketDivided(number));
 	prefetch_for_write(divided);

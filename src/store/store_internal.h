@@ -493,6 +493,7 @@ extern void IndexMove(StoreSlot *slot, int ring, uint64 position, int freq);
 extern void IndexInit(StorePartition *partition);
 extern bool IndexReserve(StorePartition *partition);
 extern bool IndexMayGrow(StorePartition *partition);
+extern bool IndexExpect(StorePartition *partition, uint64 nitems, uint64 units);
 
 /*
  * Without the lock: have the processor fetch what the next item will have the index

@@ -58,6 +58,8 @@ extern void TestKinds(const Case *this);
 extern void TestMemory(const Case *this);
 extern void TestAliases(const Case *this);
 extern void TestAbsences(const Case *this);
+extern void TestExpect(const Case *this);
+extern void TestFalseExpectation(const Case *this);
 extern void TestChangeOfSize(const Case *this);
 extern void TestMaxItems(const Case *this);
 extern void TestClear(const Case *this);

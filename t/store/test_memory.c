@@ -214,6 +214,53 @@ TestAbsences(const Case *this)
 }
 
 /*
+ * A load that says what is to come has the index made for it before, and no larger
+ * than it would have become.
+ */
+void
+TestExpect(const Case *this)
+{
+	uint64		epoch = NewStore(this, OWN(1));
+	uint64		n = this->memory / (this->size + ROW_OVERHEAD);
+	uint64		begun = n / 5;
+	uint64		index;
+
+	StoreExpect(PG_UINT32_MAX, 8);
+	Check(IndexBuckets(ReadIndexSize(0)) == store_layout.first_buckets,
+		  "of an empty store nothing is believed");
+	for (uint64 i = 0; i < begun; i++)
+		Fill(epoch, HashOf(i), i + 1, this->size, true);
+	StoreExpect(n - begun, this->size);
+	index = IndexBuckets(ReadIndexSize(0));
+	for (uint64 i = begun; i < n; i++)
+		Fill(epoch, HashOf(i), i + 1, this->size, true);
+	Check(IndexBuckets(ReadIndexSize(0)) <= index + index / 100,
+		  "the index is made before (%d of %d buckets)", (int) index, (int) IndexBuckets(ReadIndexSize(0)));
+	CheckHeld(this, (double) CountRows(epoch, n) * (this->size + ROW_OVERHEAD),
+			  "rows that were expected");
+}
+
+/*
+ * The memory of an index that is too large is lost: it is not made for whatever is
+ * said to come.
+ */
+void
+TestFalseExpectation(const Case *this)
+{
+	uint64		epoch = NewStore(this, OWN(1));
+	uint64		n = this->memory / (this->size + ROW_OVERHEAD);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		Fill(epoch, HashOf(i), i + 1, this->size, true);
+		if (i == n / 50)
+			StoreExpect(PG_UINT32_MAX, 8);
+	}
+	CheckHeld(this, (double) CountRows(epoch, n) * (this->size + ROW_OVERHEAD),
+			  "where far more were expected, rows");
+}
+
+/*
  * A cache full of large rows that comes to be looked up for small ones.  Those
  * that are used all the time stay, whatever the index takes of the ring.
  */

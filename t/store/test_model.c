@@ -102,6 +102,8 @@ Step(uint64 n)
 	}
 	else if (what < 600)
 		FillRandomly(owner, key, n << 20);
+	else if (what < 601)
+		StoreExpect(Random() % (2 * KEYS), Random() % 400);
 	nwrong += !IsAsKnown(owner, key, NULL);
 }
 
