@@ -5,9 +5,10 @@
  *	  the cache, else from the table.
  *
  * A hit copies no more of the image than the columns asked for take, and
- * forms no others.  How much that is has been learned from the items before:
- * the bytes that were copied are checked column by column, and if an item
- * turns out to want more, the rest follows.
+ * forms no others.  How much that is has been learned from the items before, also
+ * from those of earlier nodes that wanted as many columns: the bytes that were
+ * copied are checked column by column, and if an item turns out to want more, the
+ * rest follows.
  *
  * A lookup by another unique index than the primary key's follows an alias to the
  * row, and then sees whether that has the key: by its bytes or, where equal
@@ -54,6 +55,7 @@ static bool RowPassesTest(ItemFetcher *fetcher, const Datum *key,
 static FetchKeyTest *GetTest(ItemFetcher *fetcher);
 static bool CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 						const StoreItem *item, Datum *values, bool *isnull);
+static void LearnPrefix(ItemFetcher *fetcher, Size used);
 static void ShowBuffer(ItemFetcher *fetcher, Size size);
 static void GrowBuffer(ItemFetcher *fetcher, Size size);
 static bool FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
@@ -151,6 +153,8 @@ FitRelation(ItemFetcher *fetcher)
 	/* the key is compared in what is formed */
 	for (int i = 0; i < shape->nkeys; i++)
 		fetcher->natts = Max(fetcher->natts, shape->keys[i].attno);
+	if (fetcher->relation->prefix_natts == fetcher->natts)
+		fetcher->prefix = Max(fetcher->prefix, fetcher->relation->prefix);
 	fetcher->described = described;
 }
 
@@ -370,11 +374,21 @@ CopyColumns(ItemFetcher *fetcher, const ItemAccess *access,
 		used = FormColumns(access->shape, (HeapTupleHeader) fetcher->buffer,
 						   size, fetcher->natts, values, isnull);
 		if (used > fetcher->prefix)
-			fetcher->prefix = Min(TYPEALIGN(64, used), MAX_PREFIX);
+			LearnPrefix(fetcher, used);
 		if (used > 0 || size == item->size)
 			return used > 0;
 		size = item->size;
 	}
+}
+
+static void
+LearnPrefix(ItemFetcher *fetcher, Size used)
+{
+	ItemRelation *relation = fetcher->relation;
+
+	fetcher->prefix = Min(TYPEALIGN(64, used), MAX_PREFIX);
+	relation->prefix = fetcher->prefix;
+	relation->prefix_natts = fetcher->natts;
 }
 
 /* Valgrind shall report who looks at bytes of the buffer beyond these. */

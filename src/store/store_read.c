@@ -50,13 +50,11 @@ FindOtherBucket(uint64 hash, uint64 size)
 void
 StorePrefetchSlots(uint64 hash)
 {
-	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		size;
 
+	/* nine of ten are in the first */
 	prefetch(FindBucket(hash, &size));
-	prefetch(FindOtherBucket(hash, size));
-	prefetch(partition);
-	prefetch(partition->head);
+	prefetch(PartitionAt(PartitionNumber(hash)));
 }
 
 /* The first slot of a bucket that has the tag; NULL if there is none. */
@@ -161,7 +159,7 @@ StorePeekMarks(int nhashes, const uint64 *hashes, const StoreHint *hints,
  * another, of another kind or epoch, there is no need to look any further: absent
  * keys would be looked for as rows in both of their buckets.
  */
-static inline SlotAnswer
+static pg_attribute_always_inline SlotAnswer
 ReadSlot(StorePartition *partition, StoreSlot *slot, uint64 bits,
 		 uint64 kind_epoch, Size prefetch_size, StoreItem *item)
 {

@@ -57,6 +57,8 @@ typedef struct ItemRelation
 	int			owner;			/* slot number, or OWNER_NONE */
 	CounterLine *counters;		/* see StatsCount() */
 	uint64		locked;			/* LockGeneration when the lock was taken */
+	Size		prefix;			/* bytes of an image that its first so many ... */
+	int			prefix_natts;	/* ... columns took lately: see fetch.c */
 	NameData	name;			/* when last looked */
 	Oid			namespace;
 	uint32		rowtype_hash;	/* of the row type in TYPEOID; 0 if not known */
