@@ -231,9 +231,12 @@ WITH leaves AS (
 ), keys AS (
 	SELECT k.root, k.index, k.indisprimary, k.scans,
 		   k.tuples OPERATOR(pg_catalog.>) (2 OPERATOR(pg_catalog.*) k.scans) AS is_range,
-		   (SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(k.index, n::pg_catalog.int4, true), ', ' ORDER BY n)
-			FROM pg_catalog.generate_series(1, (SELECT i.indnkeyatts FROM pg_catalog.pg_index i
-												WHERE i.indexrelid OPERATOR(pg_catalog.=) k.index)) n) AS columns
+		   -- as get_by() and attach() want it named, but for what an array puts around it
+		   (SELECT pg_catalog.concat(pg_catalog.string_agg(pg_catalog.pg_get_indexdef(k.index, n::pg_catalog.int4, true), ', ' ORDER BY n),
+									 ' WHERE ' OPERATOR(pg_catalog.||) pg_catalog.pg_get_expr(i.indpred, i.indrelid, true))
+			FROM pg_catalog.pg_index i, pg_catalog.generate_series(1, i.indnkeyatts) n
+			WHERE i.indexrelid OPERATOR(pg_catalog.=) k.index
+			GROUP BY i.indpred, i.indrelid) AS columns
 	FROM (SELECT i.root, i.index, i.indisprimary,
 				 pg_catalog.sum(i.scans)::pg_catalog.int8 AS scans,
 				 pg_catalog.sum(i.tuples)::pg_catalog.int8 AS tuples
@@ -318,7 +321,7 @@ COMMENT ON VIEW itemcache.candidates IS 'every table of this database, with what
 COMMENT ON COLUMN itemcache.candidates.relid IS 'the table; a partitioned one with all its partitions';
 COMMENT ON COLUMN itemcache.candidates.advice IS '"attach: ..." or "leave: ..." with the reason; of an attached table whether it pays';
 COMMENT ON COLUMN itemcache.candidates.attached IS 'whether it is attached';
-COMMENT ON COLUMN itemcache.candidates.looked_up_by IS 'keys by which single rows were looked up, the most used first';
+COMMENT ON COLUMN itemcache.candidates.looked_up_by IS 'keys by which single rows were looked up, the most used first; of a partial index with its predicate';
 COMMENT ON COLUMN itemcache.candidates.lookups IS 'lookups of single rows by unique indexes since the statistics were reset (less those of UPDATE and DELETE), and hits';
 COMMENT ON COLUMN itemcache.candidates.range_scans IS 'scans of unique indexes by which several rows were looked up: nothing that a cache of single rows helps with';
 COMMENT ON COLUMN itemcache.candidates.write_share IS 'rows inserted, updated and deleted, among these and the lookups';

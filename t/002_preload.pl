@@ -135,6 +135,10 @@ foreach my $workers (1, 2, 4)
 	cmp_ok($n, '>=', 1, "$workers workers: in pg_stat_activity");
 	my $running = $node->safe_psql('one', q{SELECT sum(workers) FROM itemcache.preload_progress});
 	cmp_ok($running, '<=', $workers, "$workers workers: no more than asked for");
+	# the first range of "items" has what holds up one of them
+	ok( $workers == 1 || $node->poll_query_until('one', q{SELECT blocks_total > 1024 AND blocks_done = blocks_total - 1024
+			FROM itemcache.preload_progress WHERE datname = 'one' AND relation = 'public.items'}),
+		"$workers workers: others do the rest of the table");
 	is_exact($node, 'one', 'parts', 0, 301, "$workers workers: lookups while it runs");
 	is_exact($node, 'one', 'items', 10, 100, "$workers workers: lookups of the table being loaded");
 	$node->safe_psql('one', q{UPDATE items SET name = 'changed meanwhile' WHERE id IN (6, 20, 200, 3900); DELETE FROM items WHERE id = 4000;

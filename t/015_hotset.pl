@@ -288,4 +288,32 @@ cmp_ok(hits($hot_keys), '>=', 0.95 * $before, 'a copy of the data directory begi
 is_exact($node, 'postgres', 'items', 1, 2000, 'exact');
 
 $node->stop;
+
+#
+# Tables are loaded in the order of how much their rows were looked up
+#
+my $order = new_server('hotset_order', memory => '8MB');
+$order->append_conf('postgresql.conf', q{
+itemcache.preload = hot
+itemcache.preload_workers = 1
+});
+$order->start;
+$order->safe_psql('postgres', 'CREATE EXTENSION itemcache');
+foreach my $table ([ 'never', 0 ], [ 'often', 5 ], [ 'seldom', 1 ])
+{
+	my ($name, $times) = @$table;
+
+	$order->safe_psql('postgres', qq{
+		CREATE TABLE $name (id int PRIMARY KEY, v text);
+		SELECT itemcache.attach('$name');
+	});
+	$order->safe_psql('postgres', "INSERT INTO $name SELECT g, 'v' FROM generate_series(1, 200) g");
+	$order->safe_psql('postgres', "SELECT itemcache.preload('$name')");
+	$order->safe_psql('postgres', "SELECT count(itemcache.get(NULL::$name, k)) FROM generate_series(1, 200) k, generate_series(1, $times)");
+}
+$order->restart;
+$order->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'preload did not end';
+is( $order->safe_psql('postgres', q{SELECT string_agg(relation || ' ' || items_loaded, ', ' ORDER BY started_at) FROM itemcache.preload_progress}),
+	'public.often 200, public.seldom 200, public.never 200', 'the most used table is loaded first');
+$order->stop;
 done_testing();
