@@ -393,8 +393,8 @@ SKIP:
 #
 # Tiny caches
 #
-foreach my $conf ("itemcache.memory = '1MB'", "itemcache.memory = '1MB'\nitemcache.max_items = 1", "itemcache.memory = '32MB'\nitemcache.max_items = 64",
-	"itemcache.memory = '1MB'\nitemcache.max_items = 1000000\nitemcache.max_item_size = '64MB'")
+foreach my $conf ("itemcache.memory = '1200kB'", "itemcache.memory = '1200kB'\nitemcache.max_items = 1", "itemcache.memory = '32MB'\nitemcache.max_items = 64",
+	"itemcache.memory = '1200kB'\nitemcache.max_items = 1000000\nitemcache.max_item_size = '64MB'")
 {
 	$node->append_conf('postgresql.conf', "itemcache.max_items = 0\nitemcache.preload = on\n$conf");
 	my $name = join ', ', split /\n/, $conf;
@@ -403,7 +403,7 @@ foreach my $conf ("itemcache.memory = '1MB'", "itemcache.memory = '1MB'\nitemcac
 	{
 		# out of range is an answer, too
 		like(join('', (split /\n/, log_from($node))[ -5 .. -1 ]), qr/outside the valid range/, "$name: refused");
-		$node->append_conf('postgresql.conf', "itemcache.memory = '1MB'\nitemcache.max_items = 0\nitemcache.max_item_size = '64kB'");
+		$node->append_conf('postgresql.conf', "itemcache.memory = '1200kB'\nitemcache.max_items = 0\nitemcache.max_item_size = '64kB'");
 		$node->start;
 		next;
 	}
