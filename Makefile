@@ -34,6 +34,7 @@ OBJS = \
 	src/lookup/load_alias.o \
 	src/lookup/lookup.o \
 	src/lookup/read.o \
+	src/lookup/reader.o \
 	src/lookup/visibility.o \
 	src/track/arrival.o \
 	src/track/mute.o \

@@ -146,6 +146,18 @@ ANALYZE nums;
 SELECT itemcache.attach('nums');
 SELECT itemcache.preload('nums');
 
+-- ... and of keys in the index, while it is read
+SELECT m.meanwhile, attempt($$SELECT concat_ws(' ', itemcache.clear('reentry.nums'), itemcache.get(NULL::reentry.nums, '(3)'::text),
+											   itemcache.get(NULL::reentry.nums, '(11)'::text))$$,
+							'', m.meanwhile, 'SELECT itemcache.get(NULL::reentry.nums, ''(4)''::text)')
+FROM unnest(ARRAY['SELECT itemcache.get(NULL::reentry.nums, ''(3)''::text)',
+				  'SELECT itemcache.get_many(NULL::reentry.nums, ARRAY[''(5)'', ''(12)''])',
+				  'SELECT itemcache.get(NULL::reentry.words, ''(1,one)''::text)',
+				  'ALTER TABLE reentry.nums ADD COLUMN c int',
+				  'REINDEX TABLE reentry.nums',
+				  'TRUNCATE reentry.nums',
+				  'SELECT 1/0']) m(meanwhile);
+
 SET itemcache.transparent = on;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;

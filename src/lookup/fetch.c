@@ -465,13 +465,10 @@ ReadKey(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
 static void
 OpenReader(ItemFetcher *fetcher, const ItemAccess *access)
 {
-	MemoryContext oldcontext;
-	ItemReader *reader;
+	MemoryContext oldcontext =
+		MemoryContextSwitchTo(fetcher->ps->state->es_query_cxt);
 
-	oldcontext = MemoryContextSwitchTo(fetcher->ps->state->es_query_cxt);
-	reader = palloc(sizeof(ItemReader));
-	OpenItemReader(reader, access);
-	fetcher->reader = reader;
+	fetcher->reader = OpenItemReader(access);
 	MemoryContextSwitchTo(oldcontext);
 }
 

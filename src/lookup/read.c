@@ -10,7 +10,7 @@
  * snapshot may not use, partitions that cannot be found by key alone, virtual
  * generated columns.
  *
- * May call: absence, alias, fill, visibility, relation.
+ * May call: reader, absence, alias, fill, visibility, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,9 +21,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relscan.h"
-#include "access/skey.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -65,8 +62,6 @@ typedef struct ReadPlan
 } ReadPlan;
 
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
-static void NeedSlot(const ItemReader *reader, TupleTableSlot **slot);
-static void BeginSearch(ItemReader *reader, const Datum *key);
 static void PrefetchRows(Relation rel, int nitems, const AheadItem *items);
 static void PrefetchTuple(Page page, OffsetNumber offset);
 static bool ReadKey(ItemReader *reader, const ItemAccess *access,
@@ -122,35 +117,6 @@ CanBeRead(const ItemRelation *relation, const ItemIndex *index)
 	return !index->checkxmin || IndexIsOld(index);
 }
 
-void
-RefuseUnloggedInRecovery(Relation rel)
-{
-	if (!RelationIsPermanent(rel) && RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot access temporary or unlogged relations during recovery")));
-}
-
-void
-OpenItemReader(ItemReader *reader, const ItemAccess *access)
-{
-	ItemShape  *shape = access->key;
-
-	reader->rel = table_open(access->relation->relid, NoLock);
-	RefuseUnloggedInRecovery(reader->rel);
-	reader->index = index_open(access->index.oid, AccessShareLock);
-	reader->slot = NULL;
-	reader->other = NULL;
-	reader->context = CurrentMemoryContext;
-	reader->scan = BeginIndexScan(reader->rel, reader->index, access->snapshot,
-								  shape->nkeys);
-	for (int i = 0; i < shape->nkeys; i++)
-		ScanKeyEntryInitialize(&reader->keys[i], 0, i + 1,
-							   BTEqualStrategyNumber, InvalidOid,
-							   shape->keys[i].collation,
-							   shape->keys[i].eqproc, (Datum) 0);
-}
-
 bool
 ReadItem(ItemReader *reader, const Datum *key)
 {
@@ -162,7 +128,7 @@ ReadItem(ItemReader *reader, const Datum *key)
 	{
 		if (!reader->scan->xs_heap_continue)
 		{
-			if (index_getnext_tid(reader->scan, ForwardScanDirection) == NULL)
+			if (NextPlace(reader) == NULL)
 				return false;
 			reader->any = true;
 		}
@@ -170,37 +136,6 @@ ReadItem(ItemReader *reader, const Datum *key)
 		if (index_fetch_heap(reader->scan, reader->slot))
 			return true;
 	}
-}
-
-/* Where most keys are absent, most readers need none. */
-static void
-NeedSlot(const ItemReader *reader, TupleTableSlot **slot)
-{
-	MemoryContext oldcontext;
-
-	if (*slot != NULL)
-		return;
-	oldcontext = MemoryContextSwitchTo(reader->context);
-	*slot = table_slot_create(reader->rel, NULL);
-	MemoryContextSwitchTo(oldcontext);
-}
-
-static void
-BeginSearch(ItemReader *reader, const Datum *key)
-{
-	int			nkeys = reader->scan->numberOfKeys;
-
-	/*
-	 * Opening a relation is what brings its description up to date.  A scan
-	 * that began after REINDEX INDEX in a savepoint, which did not know that
-	 * the index would be used, has it open when that is rolled back.
-	 */
-	if (!reader->index->rd_isvalid)
-		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
-
-	for (int i = 0; i < nkeys; i++)
-		reader->keys[i].sk_argument = key[i];
-	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
 }
 
 /*
@@ -234,7 +169,7 @@ FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 		{
 			NextAbsence(&items[i].absence, hashes[i]);
 			BeginSearch(reader, keys[i]);
-			tid = index_getnext_tid(reader->scan, ForwardScanDirection);
+			tid = NextPlace(reader);
 		}
 		if (tid != NULL)
 			items[i].tid = *tid;
@@ -330,8 +265,13 @@ ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 bool
 ReadAnother(ItemReader *reader)
 {
+	MemoryContext oldcontext = MemoryContextSwitchTo(reader->context);
+	bool		found;
+
 	NeedSlot(reader, &reader->other);
-	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->other);
+	found = index_getnext_slot(reader->scan, ForwardScanDirection, reader->other);
+	MemoryContextSwitchTo(oldcontext);
+	return found;
 }
 
 void
@@ -346,22 +286,10 @@ ReadItemAt(ItemReader *reader, ItemPointer tid)
 }
 
 void
-CloseItemReader(ItemReader *reader)
-{
-	index_endscan(reader->scan);
-	if (reader->slot != NULL)
-		ExecDropSingleTupleTableSlot(reader->slot);
-	if (reader->other != NULL)
-		ExecDropSingleTupleTableSlot(reader->other);
-	index_close(reader->index, NoLock);
-	table_close(reader->rel, NoLock);
-}
-
-void
 ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 				 HeapTupleHeader *results, List **more)
 {
-	ItemReader	reader;
+	ItemReader *reader = OpenItemReader(access);
 	AheadItem	items[READ_AHEAD_MAX];
 	uint64		hashes[READ_AHEAD_MAX];
 	bool		ahead = nkeys > 1 && MayReadAhead(access);
@@ -369,14 +297,13 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 
 	Assert(nkeys <= READ_AHEAD_MAX);
 	spared.fill = false;
-	OpenItemReader(&reader, access);
 	for (int i = 0; i < nkeys; i++)
 	{
 		if (keys[i] != NULL)
 			hashes[i] = KeyHash(access->key, access->seed, keys[i]);
 	}
 	if (ahead)
-		FindItems(&reader, access, nkeys, keys, hashes, items);
+		FindItems(reader, access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
 		const ItemAccess *filling;
@@ -385,21 +312,21 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		if (keys[i] == NULL)
 			continue;
 		filling = FillPays(access, hashes[i]) ? access : &spared;
-		if (!ReadKey(&reader, filling, keys[i], hashes[i],
+		if (!ReadKey(reader, filling, keys[i], hashes[i],
 					 ahead ? &items[i] : NULL))
 			continue;
-		results[i] = SlotImage(access, reader.slot);
-		if (FillFromReader(&reader, filling, results[i], &row) &&
+		results[i] = SlotImage(access, reader->slot);
+		if (FillFromReader(reader, filling, results[i], &row) &&
 			access->alias != NULL)
 			PutAlias(access, hashes[i], row, false);
-		while (!access->unique && ReadAnother(&reader))
+		while (!access->unique && ReadAnother(reader))
 		{
 			if (more == NULL)
 				RefuseMore(access->relation, access->alias);
-			more[i] = lappend(more[i], SlotImage(access, reader.other));
+			more[i] = lappend(more[i], SlotImage(access, reader->other));
 		}
 	}
-	CloseItemReader(&reader);
+	CloseItemReader(reader);
 }
 
 /* The row of a key; if there is none, cache that. */

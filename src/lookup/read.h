@@ -9,26 +9,8 @@
 #ifndef ITEMCACHE_READ_H
 #define ITEMCACHE_READ_H
 
-#include "access/genam.h"
-#include "access/relscan.h"
-#include "access/skey.h"
-#include "executor/tuptable.h"
 #include "lookup/absence.h"
-#include "lookup/visibility.h"
-
-/* An open scan of an index of a plain table. */
-typedef struct ItemReader
-{
-	Relation	rel;
-	Relation	index;
-	TupleTableSlot *slot;		/* the row found, pinned on its page; NULL: none was
-								 * yet */
-	MemoryContext context;		/* of all this */
-	bool		any;			/* has the index any entry of the key? */
-	TupleTableSlot *other;		/* another of the same key; NULL: not needed yet */
-	IndexScanDesc scan;
-	ScanKeyData keys[INDEX_MAX_KEYS];
-} ItemReader;
+#include "lookup/reader.h"
 
 /*
  * Can the relation be read by its primary key's index, as the planner would
@@ -45,28 +27,19 @@ extern bool IsReadByIndex(const ItemAccess *access);
 extern bool IndexIsThere(Oid index);
 
 /*
- * Raise the planner's error if the relation is unlogged and this is a standby,
- * which does not have its rows.
- */
-extern void RefuseUnloggedInRecovery(Relation rel);
-
-/*
- * Open a reader of access->index, for which that has been asked; read the row of a key into reader->slot (false if there is none); cache
- * the row that was read, which is "image" if that has been made, if
- * access->fill (true, and *hash the hash that it is under, if it is cached now);
- * close.
+ * Read the row of a key into reader->slot (false if there is none); cache the row
+ * that was read, which is "image" if that has been made, if access->fill (true,
+ * and *hash the hash that it is under, if it is cached now).
  *
  * Unless access->unique the key may have more rows, each of which the next call
  * of ReadAnother() reads into reader->other; "key" must not have changed.
  * ReadItemAt() reads one of them again, by its TID, into reader->slot.
  */
-extern void OpenItemReader(ItemReader *reader, const ItemAccess *access);
 extern bool ReadItem(ItemReader *reader, const Datum *key);
 extern bool ReadAnother(ItemReader *reader);
 extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
 extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
 						   HeapTupleHeader image, uint64 *hash);
-extern void CloseItemReader(ItemReader *reader);
 
 /*
  * For several keys of a reader, at most READ_AHEAD_MAX, of which NULL ones are

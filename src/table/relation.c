@@ -269,6 +269,12 @@ LockForRead(Oid relid)
 	(void) LockAcquire(&tag, AccessShareLock, false, false);
 }
 
+uint64
+CurrentLockGeneration(void)
+{
+	return LockGeneration;
+}
+
 bool
 ItemRelationIsLocked(Oid relid)
 {

@@ -123,6 +123,12 @@ KeepToShape(ItemRelation *relation, const ItemShape *shape)
 		RequireShape(relation, shape);
 }
 
+/*
+ * A number that moves whenever locks may have been released, so that who had a
+ * lock under another one has to take it again.
+ */
+extern uint64 CurrentLockGeneration(void);
+
 /* Has ItemRelationForRead() locked the relation in this transaction? */
 extern bool ItemRelationIsLocked(Oid relid);
 
