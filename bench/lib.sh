@@ -323,6 +323,28 @@ wait_preloaded()
 	esac
 }
 
+# next_save: waits for a save of the hot set to end; when it did (in ms), into $VALUE
+next_save()
+{
+	local file=$WORK/data/itemcache.hotset before tries
+
+	before=$(run stat -c %.3Y:%i "$file" 2>/dev/null)
+	for ((tries = 0; tries < 6000; tries++)); do
+		VALUE=$(run stat -c %.3Y:%i "$file" 2>/dev/null)
+		[ "$VALUE" = "$before" ] || break
+		sleep 0.01
+	done
+	[ "$VALUE" != "$before" ] || die "$SCENARIO: the hot set is not saved"
+	VALUE=${VALUE%%:*}
+	VALUE=${VALUE/./}
+}
+
+# save_every TIME: so much goes by between saves of the hot set.
+save_every()
+{
+	sql "ALTER SYSTEM SET itemcache.save_interval = '$1'" "SELECT pg_reload_conf()"
+}
+
 # A table like items, with as many of its rows.
 copy_of_items()
 {
