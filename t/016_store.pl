@@ -1,4 +1,4 @@
-# Protects: the store by itself (t/store): that it holds what memory allows, whatever the size of rows; that nothing is found but what was put in last, while the index grows, in one process and under writers and readers at once.
+# Protects: the store by itself (t/store): that it holds what memory allows, whatever the size of rows; that nothing is found but what was put in last, while the index grows, in one process and under writers and readers at once; that it misses no more than S3-FIFO.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ my ($out, $err) = run_command(
 	[
 		@cc, '-O1', '-g', '-fno-strict-aliasing', '-fwrapv', '-D_GNU_SOURCE', '-DUSE_ASSERT_CHECKING=1',
 		"-I$source", '-I' . pg_config('includedir-server'), '-o', $program, glob("$FindBin::RealBin/store/*.c"),
-		glob("$source/store/store*.c"), map({ "$source/store/$_.c" } ('admission', 'owner', 'trylock')), $port ]);
+		glob("$source/store/store*.c"), map({ "$source/store/$_.c" } ('admission', 'owner', 'trylock')), $port, '-lm' ]);
 -x $program or die "cannot build the test program: $err";
 
 # What it says, we say.

@@ -4,7 +4,8 @@
  *	  The store by itself: what no SQL statement can arrange.
  *
  * Says what the TAP protocol has a test say.  Takes a seed, of which all random
- * numbers are made.  Each test has a store of its own, in a process of its own:
+ * numbers are made; and, to replay traces only, how many bytes a row has, and so
+ * many megabytes for the store, each of which is tried.  Each test has a store of its own, in a process of its own:
  * how many partitions there are is decided once.
  *
  *-------------------------------------------------------------------------
@@ -64,6 +65,7 @@ static const Case cases[] = {
 static uint64 random_state;
 static Score *score;
 
+static void RunTraces(Size memory, Size size);
 static bool RunCase(const Case *this);
 
 int
@@ -76,13 +78,38 @@ main(int argc, char **argv)
 	score = SharedZeroes(sizeof(Score));
 	score->all_ok = true;
 
-	for (int i = 0; i < lengthof(cases); i++)
+	for (int i = 0; i < lengthof(cases) && argc <= 2; i++)
 	{
 		if (!RunCase(&cases[i]))
 			Check(false, "case %d came to its end", i);
 	}
+	for (int i = 3; i < argc; i++)
+		RunTraces(MB(atoi(argv[i])), atoi(argv[2]));
+	if (argc <= 2)
+	{
+		RunTraces(MB(8), 2000);
+		RunTraces(MB(64), 2000);
+	}
 	printf("1..%d\n", score->ntests);
 	return score->all_ok ? 0 : 1;
+}
+
+static void
+RunTraces(Size memory, Size size)
+{
+	for (int i = 0; i < 2 * TraceCount(); i++)
+	{
+		Case		this = {
+			TestTrace,
+			.memory = memory,
+			.size = size,
+			.trace = i / 2,
+			.percent = i % 2 == 0 ? 10 : 20
+		};
+
+		if (!RunCase(&this))
+			Check(false, "trace %d came to its end", i);
+	}
 }
 
 /* True if it ended as it should. */

@@ -25,6 +25,8 @@ typedef struct Case
 	bool		if_room;		/* filled as by a load */
 	int			max_items;
 	int			rounds;
+	int			trace;			/* which of TraceCount() */
+	int			percent;		/* of its keys that are held */
 } Case;
 
 /* Random numbers, of the seed; and a hash, always the same for a number. */
@@ -66,5 +68,8 @@ extern void TestClear(const Case *this);
 extern void TestReload(const Case *this);
 extern void TestModel(const Case *this);
 extern void TestRace(const Case *this);
+
+extern void TestTrace(const Case *this);
+extern int	TraceCount(void);
 
 #endif							/* STORE_TEST_H */
