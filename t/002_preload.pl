@@ -360,6 +360,29 @@ is_exact($node, 'one', "many_$_", 0, 21, "many_$_ is exact") foreach (1, 50, 100
 is_cached($node, 'one', "many_$_", 1, 20, 20, "many_$_ is cached") foreach (1, 50, 100);
 
 #
+# With the keys that attach() was told
+#
+$node->safe_psql('one', q{
+	CREATE TABLE coded (id bigint PRIMARY KEY, code text UNIQUE, mail text);
+	CREATE UNIQUE INDEX ON coded (lower(mail)) WHERE mail <> '';
+	INSERT INTO coded SELECT i, 'code ' || i, 'Mail ' || i FROM generate_series(1, 300) i;
+	SELECT itemcache.attach('coded', aliases => 'all')});
+my $loaded_keys = q{SELECT items, aliases FROM itemcache.tables WHERE relid = 'coded'::regclass};
+my $by_code = q{SELECT count(*) FROM generate_series(1, 300) i WHERE (itemcache.get_by(NULL::coded, 'code', 'code ' || i)).id = i};
+is($node->safe_psql('one', $loaded_keys), '0|0', 'to attach loads nothing');
+foreach my $mode ('on', 'hot')
+{
+	$node->append_conf('postgresql.conf', "itemcache.preload = $mode");
+	$node->restart;
+	wait_loaded();
+	is($node->safe_psql('one', $loaded_keys), '300|600', "rows are loaded with their aliases ($mode)");
+	my $misses = counter($node, 'one', 'misses', 'coded');
+	is($node->safe_psql('one', $by_code), 300, 'all are found by the other key');
+	is(counter($node, 'one', 'misses', 'coded'), $misses, 'in the cache');
+}
+$node->append_conf('postgresql.conf', 'itemcache.preload = on');
+
+#
 # A cache that is too small
 #
 $node->append_conf('postgresql.conf', q{itemcache.memory = '2MB'});

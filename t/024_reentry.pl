@@ -25,7 +25,7 @@ use WireSession;
 
 my $seconds = $ENV{ITEMCACHE_REENTRY_SECONDS};
 my $seed = $ENV{ITEMCACHE_PROOF_SEED} || ($seconds ? int(rand(1 << 31)) : 1);
-my $rounds = 15;
+my $rounds = 25;
 my $statements = 40;
 
 # What is looked up: each table with its key as text, and how to make it one.
@@ -216,6 +216,10 @@ push @statements,
   'SELECT v FROM f.tagged WHERE f.doubled(tag) = 2 * @k AND f.still(w)',
   'SELECT v FROM f.tagged WHERE f.doubled(tag) = 2 * @k AND f.still(w) AND f.hook()',
   'SELECT t.v, b.v FROM f.busy b JOIN f.tagged t ON t.tag = b.v AND t.id = b.id WHERE f.hook()',
+  q{SELECT itemcache.get_by(NULL::f.tagged, 'doubled(tag) WHERE still(w)', 2 * @k)},
+  q{SELECT itemcache.get_by(NULL::f.tagged, '{tag,id}', '(@k,@k)'::text)},
+  q{SELECT count(*) FROM itemcache.get_many_by(NULL::f.tagged, 'doubled(tag) WHERE still(w)', ARRAY[2 * @k, 4, 400, NULL])},
+  q{SELECT count(*) FROM itemcache.get_many_by(NULL::f.tagged, '{tag,id}', ARRAY['(@k,@k)', '(2,2)', '(2,9)']::text[])},
   'UPDATE f.tagged SET tag = @k WHERE id = 3',
   'ALTER TABLE f.parts0 DISABLE TRIGGER ALL',
   'ALTER TABLE f.parts0 ENABLE ALWAYS TRIGGER itemcache_partitioned',
@@ -290,12 +294,18 @@ sub compare
 		WHERE got IS DISTINCT FROM row});
 }
 
-# The same of a lookup by another unique index.
+# The same of lookups by another unique index: by a query, and by name.
 sub compare_tagged
 {
 	my ($session) = @_;
 
-	return map { "tagged, by its tag: $_" } $session->query(q{
+	return (map { "tagged, get_by: $_" } $session->query(q{
+		SELECT k, n, got, row FROM (
+			SELECT k, n, itemcache.get_by(NULL::f.tagged, 'doubled(tag) WHERE still(w)', 2 * k)::text AS got,
+				   (SELECT t::text FROM f.tagged t WHERE t.tag + 0 = k) AS row
+			FROM generate_series(1, 2) n, generate_series(1, 8) k OFFSET 0) x
+		WHERE got IS DISTINCT FROM row})),
+	  map { "tagged, by its tag: $_" } $session->query(q{
 		SELECT k, n, t.row, s.row
 		FROM generate_series(1, 8) k CROSS JOIN generate_series(1, 2) n
 		LEFT JOIN LATERAL (SELECT t::text AS row FROM f.tagged t WHERE f.doubled(tag) = k * 2 AND f.still(w) OFFSET 0) t ON true
