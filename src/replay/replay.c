@@ -15,8 +15,8 @@
  *
  * - The original function first, always: a word is set, and an epoch moved,
  *   when what it tells of can be seen.  README has the argument for each; the
- *   order was checked with herd7 under the memory models of ARMv8, POWER and
- *   RISC-V.
+ *   order, with both words, was checked with herd7 under the memory models of
+ *   ARMv8, POWER and RISC-V.
  *
  * - Words are written by the startup process, by plain atomic stores, and only
  *   grow.  Everybody reads them without a lock.
