@@ -3,9 +3,13 @@
 # What a miss costs: keys looked up for the first time, whose rows are read from
 # the table and cached, and keys that do not exist.  Against a nested loop over
 # the index, which reads the rows and does no more.
+#
+# The cache has been full before, and cleared: memory that the system has yet to
+# give, when it is first touched, costs as much as the rest of a miss, once.
 
-want_server itemcache.memory=640MB
+want_server "itemcache.memory=$((ITEMS / 4))kB"
 make_plan_functions
+sql "SELECT itemcache.attach('items')" "SELECT itemcache.preload('items')" "SELECT itemcache.clear()"
 
 rounds=$(rounds 1 5)
 per_round=$(rounds 5000 30000)
@@ -23,13 +27,13 @@ begin_values miss_get
 race "$rounds" "$setup" \
 	loop "SELECT count(i.name) $joined = 2 * ROUND" \
 	get "SELECT $get = 2 * ROUND"
-report "get of keys that are not cached: speed" "index nested loop" at_least 0 loop get
+report "get of keys that are not cached: speed" "index nested loop" at_least 0.8 loop get
 
 begin_values miss_join
 race "$rounds" "$setup" \
 	loop "SELECT count(i.name) $joined = 2 * ROUND + 1" \
 	join "SELECT by_cache('SELECT count(i.name) $joined = 2 * ROUND + 1')"
-report "join with items that are not cached: speed" "index nested loop" at_least 0 loop join
+report "join with items that are not cached: speed" "index nested loop" at_least 0.9 loop join
 
 value "SELECT items FROM itemcache.tables WHERE relid = 'miss_items'::regclass"
 [ "$VALUE" -ge $((2 * (rounds + 1) * per_round * 99 / 100)) ] || die "$SCENARIO: only $VALUE items were cached"
