@@ -112,6 +112,7 @@ CloseItemReader(ItemReader *reader)
 	if (!reader->lasting ||
 		MemoryContextMemAllocated(reader->context, false) > READER_MAX_MEMORY)
 	{
+		table_index_fetch_end(reader->scan->xs_heapfetch);
 		MemoryContextDelete(reader->context);
 		return;
 	}
@@ -215,7 +216,7 @@ MakeReader(const ItemAccess *access, Relation rel, Relation index)
 	reader->key_shape = key->id;
 	reader->tupdesc = access->shape->tupdesc;
 	reader->am = rel->rd_tableam;
-	reader->lasting = true;
+	reader->lasting = rel->rd_tableam == GetHeapamTableAmRoutine();
 	reader->scan = BeginIndexScan(rel, index, access->snapshot, key->nkeys);
 	/* ours is enough */
 	RelationDecrementReferenceCount(index);
