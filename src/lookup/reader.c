@@ -69,8 +69,12 @@ OpenItemReader(const ItemAccess *access)
 	reader = *place;
 	if (reader != NULL && ReaderFits(reader, access, rel, index))
 	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(reader->context);
+
 		*place = NULL;
-		MemoryContextSetParent(reader->context, CurrentMemoryContext);
+		MemoryContextSetParent(reader->context, oldcontext);
+		reader->scan->xs_heapfetch = BeginIndexFetch(rel);
+		MemoryContextSwitchTo(oldcontext);
 	}
 	else
 		reader = MakeReader(access, rel, index);
@@ -91,9 +95,10 @@ RefuseUnloggedInRecovery(Relation rel)
 }
 
 /*
- * What has been found is let go of as by a new search.  The scan's own reference
- * to its index is gone since it was made, so there is nothing else to end, and
- * the memory can go as it is.
+ * What has been found in the index is let go of as by a new search; what has been
+ * fetched of the table, as at a scan's end, as a new search may keep that pinned
+ * (since 19).  The scan's own reference to its index is gone since it was made, so
+ * there is nothing else to end, and the memory can go as it is.
  */
 void
 CloseItemReader(ItemReader *reader)
@@ -105,6 +110,8 @@ CloseItemReader(ItemReader *reader)
 		ExecClearTuple(reader->slot);
 	if (reader->other != NULL)
 		ExecClearTuple(reader->other);
+	table_index_fetch_end(reader->scan->xs_heapfetch);
+	reader->scan->xs_heapfetch = NULL;
 	reader->scan->xs_snapshot = InvalidSnapshot;
 	index_close(reader->index, NoLock);
 	table_close(reader->rel, NoLock);
@@ -112,7 +119,6 @@ CloseItemReader(ItemReader *reader)
 	if (!reader->lasting ||
 		MemoryContextMemAllocated(reader->context, false) > READER_MAX_MEMORY)
 	{
-		table_index_fetch_end(reader->scan->xs_heapfetch);
 		MemoryContextDelete(reader->context);
 		return;
 	}
@@ -216,7 +222,7 @@ MakeReader(const ItemAccess *access, Relation rel, Relation index)
 	reader->key_shape = key->id;
 	reader->tupdesc = access->shape->tupdesc;
 	reader->am = rel->rd_tableam;
-	reader->lasting = rel->rd_tableam == GetHeapamTableAmRoutine();
+	reader->lasting = true;
 	reader->scan = BeginIndexScan(rel, index, access->snapshot, key->nkeys);
 	/* ours is enough */
 	RelationDecrementReferenceCount(index);
