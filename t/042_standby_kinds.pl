@@ -109,8 +109,8 @@ $closed->start(fail_ok => 1);
 $primary->safe_psql('postgres', q{UPDATE items SET name = 'closed' WHERE id <= 30});
 replayed($primary, $first, $second);
 # wait_for_catchup() of PostgreSQL 19 would ask the standby
-my $lsn = $primary->lsn('insert');
-$primary->poll_query_until('postgres', qq{SELECT replay_lsn >= '$lsn' FROM pg_stat_replication WHERE application_name = 'closed'})
+my $position = $primary->lsn('insert');
+$primary->poll_query_until('postgres', qq{SELECT replay_lsn >= '$position' FROM pg_stat_replication WHERE application_name = 'closed'})
   or die 'closed does not catch up';
 promote($closed);
 $closed->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'not loaded';
