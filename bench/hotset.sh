@@ -3,9 +3,7 @@
 # What saving the hot set takes, of 10 million items, and what lookups lose meanwhile.
 
 make_plan_functions
-for method in hashjoin mergejoin memoize; do
-	sql "ALTER DATABASE $PGDATABASE SET enable_$method = off"
-done
+only_nested_loops
 
 # launcher STATE: waits until the saving process is idle, or active
 launcher()

@@ -5,9 +5,7 @@
 # 300,000 lookups old.
 
 make_plan_functions
-for method in hashjoin mergejoin memoize; do
-	sql "ALTER DATABASE $PGDATABASE SET enable_$method = off"
-done
+only_nested_loops
 
 # Until all has been loaded that fits.
 preloaded()

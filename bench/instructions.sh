@@ -41,11 +41,7 @@ sql "SELECT itemcache.preload('texts')" \
 # whether the server has to wait for the client's next request is some 300 of them
 for ((round = 1; round <= $(rounds 1 3); round++)); do
 	for side in one get plain unique; do
-		for times in 1 2; do
-			export PGAPPNAME=bench_$side${round}_$times
-			transactions "$WORK/$side.sql" -c 1 -t $((transactions * times))
-			unset PGAPPNAME
-		done
+		count_instructions "$side$round" "$transactions" transactions "$WORK/$side.sql" -c 1 -t
 	done
 done
 value "SELECT misses <= 1000 AND hits >= 7 * $transactions FROM itemcache.stats"

@@ -345,6 +345,16 @@ save_every()
 	sql "ALTER SYSTEM SET itemcache.save_interval = '$1'" "SELECT pg_reload_conf()"
 }
 
+# In all sessions from now on, until ALTER DATABASE ... RESET ALL.
+only_nested_loops()
+{
+	local method
+
+	for method in hashjoin mergejoin memoize; do
+		sql "ALTER DATABASE $PGDATABASE SET enable_$method = off"
+	done
+}
+
 # A table like items, with as many of its rows.
 copy_of_items()
 {
@@ -541,8 +551,22 @@ instructions_of()
 	done
 }
 
-# add_instructions SIDE NAME N: what each of N more took, of the clients that were
-# named bench_NAME_1, which did N of them, and bench_NAME_2, which did twice as many.
+# count_instructions NAME N COMMAND...: run a command, which takes as its last argument
+# how often it is to do something: N times, and 2 N times, as clients that
+# add_instructions can tell.
+count_instructions()
+{
+	local name=$1 n=$2 times
+
+	shift 2
+	for times in 1 2; do
+		export PGAPPNAME=bench_${name}_$times
+		"$@" $((n * times))
+		unset PGAPPNAME
+	done
+}
+
+# add_instructions SIDE NAME N: what each of N more took, by count_instructions NAME N.
 add_instructions()
 {
 	local once

@@ -29,11 +29,7 @@ for library in '' itemcache; do
 	start_callgrind_server --collect-atstart=no --toggle-collect=pg_plan_query -- \
 		-c "shared_preload_libraries=$library"
 	for query in lookup join; do
-		for times in 1 2; do
-			export PGAPPNAME=bench_${query}_$times
-			job pgbench -n -M simple -f "$WORK/$query.sql" -c 1 -t $((transactions * times))
-			unset PGAPPNAME
-		done
+		count_instructions "$query" "$transactions" job pgbench -n -M simple -f "$WORK/$query.sql" -c 1 -t
 	done
 	stop_callgrind_server
 	for query in lookup join; do

@@ -115,27 +115,30 @@ hit_ratio_of()
 	add "$1" "$(awk -v a=$((HITS - hits)) -v b=$((LOOKUPS - lookups)) 'BEGIN { printf "%.6f", a / b }')" ratio
 }
 
+# look_up_by get|join N: so many of a thousand keys
+look_up_by()
+{
+	local keys="(SELECT 1 + g % 1000 AS k FROM generate_series(1, $2) g OFFSET 0) s"
+
+	if [ "$1" = get ]; then
+		sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM $keys"
+	else
+		sql "SET itemcache.transparent = on" "SET enable_hashjoin = off" \
+			"SET enable_mergejoin = off" "SET enable_memoize = off" \
+			"SELECT count(i.name) FROM $keys JOIN items i ON i.id = k"
+	fi
+}
+
 # count_hits SIDE: instructions of a hit, by get and by the join, of the server
 # that runs under callgrind: what N hits more cost
 count_hits()
 {
-	local side=$1 hits times what keys
+	local side=$1 hits what
 
 	hits=$(rounds 2000 20000)
 	sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM generate_series(1, 1000) k"
 	for what in get join; do
-		for times in 1 2; do
-			keys="(SELECT 1 + g % 1000 AS k FROM generate_series(1, $((hits * times))) g OFFSET 0) s"
-			export PGAPPNAME=bench_${what}_$times
-			if [ $what = get ]; then
-				sql "SELECT count((itemcache.get(NULL::items, k)).name) FROM $keys"
-			else
-				sql "SET itemcache.transparent = on" "SET enable_hashjoin = off" \
-					"SET enable_mergejoin = off" "SET enable_memoize = off" \
-					"SELECT count(i.name) FROM $keys JOIN items i ON i.id = k"
-			fi
-			unset PGAPPNAME
-		done
+		count_instructions $what "$hits" look_up_by $what
 	done
 	value "SELECT misses <= 1000 AND hits >= 6 * $hits FROM itemcache.stats"
 	[ "$VALUE" = t ] || die "$SCENARIO: the lookups were no hits"

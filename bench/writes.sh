@@ -134,7 +134,7 @@ cpu_figure()
 # The same by instructions, of NAME WHAT pairs, with all that is attached cached.
 instruction_figures()
 {
-	local transactions side table pair times
+	local transactions side table pair
 
 	transactions=$(rounds 20 500)
 	start_callgrind_server -- -c itemcache.memory=256MB -c synchronous_commit=off
@@ -143,11 +143,7 @@ instruction_figures()
 	done
 	for pair in "$@"; do
 		for side in "${writes_sides[@]}"; do
-			for times in 1 2; do
-				export PGAPPNAME=bench_${pair%% *}_${side}_$times
-				transactions "$WORK/${pair%% *}_$side.sql" -c 1 -t $((transactions * times))
-				unset PGAPPNAME
-			done
+			count_instructions "${pair%% *}_$side" "$transactions" transactions "$WORK/${pair%% *}_$side.sql" -c 1 -t
 		done
 	done
 	stop_callgrind_server
