@@ -6,14 +6,8 @@
 # once.  hit_ratio does it by SQL, for one trace.
 
 program=$WORK/out/store_test
-for port in "$("$PG_CONFIG" --libdir)/libpgport.a" "$("$PG_CONFIG" --pkglibdir)/libpgport.a"; do
-	[ ! -e "$port" ] || break
-done
-# shellcheck disable=SC2046,SC2086
-run $("$PG_CONFIG" --cc) -O2 -fno-strict-aliasing -fwrapv -D_GNU_SOURCE \
-	"-I$SOURCE/src" "-I$("$PG_CONFIG" --includedir-server)" -o "$program" "$SOURCE"/t/store/*.c \
-	"$SOURCE"/src/store/store*.c "$SOURCE"/src/store/{admission,owner,trylock}.c "$port" -lm \
-	>"$WORK/output" 2>&1 || die "$SCENARIO: cannot build t/store" "$(cat "$WORK/output")"
+run make -s -C "$SOURCE/t/store" "PG_CONFIG=$PG_CONFIG" "PROGRAM=$program" >"$WORK/output" 2>&1 ||
+	die "$SCENARIO: cannot build t/store" "$(cat "$WORK/output")"
 
 # 2 MB for a partition; rows of 2000 bytes, a thousand in each
 # shellcheck disable=SC2046

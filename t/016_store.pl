@@ -10,26 +10,14 @@ use Test::More;
 # ITEMCACHE_PROOF_SEED=n replays a run.
 my $seed = $ENV{ITEMCACHE_PROOF_SEED} || 1 + int(rand(1_000_000));
 
-sub pg_config
-{
-	my ($what) = @_;
-	my ($out) = run_command([ 'pg_config', "--$what" ]);
-
-	return $out;
-}
-
-my ($port) = grep { -e $_ } map { pg_config($_) . '/libpgport.a' } ('libdir', 'pkglibdir');
-my @cc = split ' ', pg_config('cc');
+my @make = ('make', '-s', '-C', "$FindBin::RealBin/store");
+my ($port) = run_command([ @make, 'libpgport' ]);
+my ($cc) = split ' ', (run_command([ 'pg_config', '--cc' ]))[0];
 plan skip_all => 'there is no libpgport.a' unless $port;
-plan skip_all => "there is no $cc[0]" unless grep { -x "$_/$cc[0]" } '', split /:/, $ENV{PATH};
+plan skip_all => "there is no $cc" unless grep { -x "$_/$cc" } '', split /:/, $ENV{PATH};
 
 my $program = PostgreSQL::Test::Utils::tempdir . '/store_test';
-my $source = "$FindBin::RealBin/../src";
-my ($out, $err) = run_command(
-	[
-		@cc, '-O1', '-g', '-fno-strict-aliasing', '-fwrapv', '-D_GNU_SOURCE', '-DUSE_ASSERT_CHECKING=1',
-		"-I$source", '-I' . pg_config('includedir-server'), '-o', $program, glob("$FindBin::RealBin/store/*.c"),
-		glob("$source/store/store*.c"), map({ "$source/store/$_.c" } ('admission', 'owner', 'trylock')), $port, '-lm' ]);
+my ($out, $err) = run_command([ @make, "PROGRAM=$program", 'CFLAGS=-O1 -g -DUSE_ASSERT_CHECKING=1' ]);
 -x $program or die "cannot build the test program: $err";
 
 # What it says, we say.

@@ -5,8 +5,8 @@
  *
  * Says what the TAP protocol has a test say.  Takes a seed, of which all random
  * numbers are made; and, to replay traces only, how many bytes a row has, and so
- * many megabytes for the store, each of which is tried.  Each test has a store of its own, in a process of its own:
- * how many partitions there are is decided once.
+ * many megabytes for the store, each of which is tried.  Each test has a store of
+ * its own, in a process of its own: how many partitions there are is decided once.
  *
  *-------------------------------------------------------------------------
  */
