@@ -69,9 +69,9 @@ $node->safe_psql(
 #
 # Comparisons.  Each is one statement, and fails by calling differs().
 #
-my $one = compare_get('p', 3300) . compare_get('q', 3300);
+my $one = compare_get('p', 3300, 20) . compare_get('q', 3300, 20);
 (my $few = $one) =~ s/generate_series\(1, \d+\)/generate_series(1, 5)/g;
-my $leaf = compare_get('q_0', 1100);
+my $leaf = compare_get('q_0', 1100, 20);
 my $composite = q{
 SELECT differs('get r', k::text, cached, stored) FROM (
 	SELECT k, itemcache.get(NULL::r, ROW('tenant ' || k % 7, k))::text AS cached,

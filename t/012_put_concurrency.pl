@@ -37,19 +37,8 @@ $node->safe_psql(
 	VACUUM ANALYZE;
 });
 
-my $one = join '', map { qq{
-SELECT differs('get $_', k::text, cached, stored) FROM (
-	SELECT k, itemcache.get(NULL::$_, k)::text AS cached, (SELECT x FROM $_ x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed(3300)::bigint AS k FROM generate_series(1, 30) OFFSET 0) k OFFSET 0) s
-WHERE cached IS DISTINCT FROM stored;
-} } ('p', 'q');
-my $many = join '', map { qq{
-WITH a AS MATERIALIZED (SELECT array_agg(skewed(3300)::bigint) AS keys FROM generate_series(1, 80)),
-	g AS MATERIALIZED (SELECT unnest(keys) AS k, itemcache.get_many(NULL::$_, keys) AS item FROM a)
-SELECT differs('get_many $_', k::text, item::text, stored::text)
-FROM g LEFT JOIN $_ stored ON stored.id = k
-WHERE CASE WHEN NOT (item IS NULL) THEN item::text END IS DISTINCT FROM stored::text;
-} } ('p', 'q');
+my $one = join '', map { compare_get($_, 3300, 30) } ('p', 'q');
+my $many = join '', map { compare_get_many($_, 3300, 80) } ('p', 'q');
 
 # Rows of p and q with a key and a number.
 my $p = "ROW(:k, :j, :k || ':' || repeat('p', 20 + :j % 300), NULL)::p";

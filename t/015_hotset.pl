@@ -313,7 +313,7 @@ foreach my $table ([ 'never', 0 ], [ 'often', 5 ], [ 'seldom', 1 ])
 	$order->safe_psql('postgres', "SELECT count(itemcache.get(NULL::$name, k)) FROM generate_series(1, 200) k, generate_series(1, $times)");
 }
 $order->restart;
-$order->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'preload did not end';
+wait_preloaded($order);
 is( $order->safe_psql('postgres', q{SELECT string_agg(relation || ' ' || items_loaded, ', ' ORDER BY started_at) FROM itemcache.preload_progress}),
 	'public.often 200, public.seldom 200, public.never 200', 'the most used table is loaded first');
 $order->stop;

@@ -45,7 +45,7 @@ sub look_up_all
 
 # All of them, and all of each, at the start of a server.
 $node->restart;
-$node->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'the preload does not end';
+wait_preloaded($node);
 is($node->safe_psql('postgres', q{SELECT state, served, items, count(*) FROM itemcache.tables GROUP BY 1, 2, 3}),
 	"served|t|10|$tables", 'all tables are loaded');
 is($node->safe_psql('postgres', q{SELECT tables, items, table_capacity >= tables, tables_refused FROM itemcache.stats}),
@@ -55,7 +55,7 @@ is(look_up_all(), 10 * $tables . '|0', 'all lookups are hits');
 # In so little memory that there is no room for so many.
 $node->append_conf('postgresql.conf', q{itemcache.memory = '4MB'});
 $node->restart;
-$node->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'the preload does not end';
+wait_preloaded($node);
 my $capacity = counter($node, 'postgres', 'table_capacity');
 cmp_ok($capacity, '<', $tables, 'there is not room for all tables');
 cmp_ok(counter($node, 'postgres', 'tables'), '>', 0.95 * $capacity, 'what room there is, is used');

@@ -44,7 +44,7 @@ sub wait_loaded
 {
 	my ($name, $items) = @_;
 
-	$standby->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'not loaded';
+	wait_preloaded($standby);
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	is($standby->safe_psql('postgres', qq{
 		SELECT string_agg(relation || ' ' || state, ', ' ORDER BY relation) FROM itemcache.preload_progress}),

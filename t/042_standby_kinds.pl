@@ -113,7 +113,7 @@ my $position = $primary->lsn('insert');
 $primary->poll_query_until('postgres', qq{SELECT replay_lsn >= '$position' FROM pg_stat_replication WHERE application_name = 'closed'})
   or die 'closed does not catch up';
 promote($closed);
-$closed->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'not loaded';
+wait_preloaded($closed);
 is_cached($closed, 'postgres', 'items', 1, 400, 299, 'closed: loaded when it is promoted');
 $closed->safe_psql('postgres', q{UPDATE items SET name = 'open' WHERE id <= 10});
 exact_and_cached($closed, 299, 'closed: promoted');
@@ -139,7 +139,7 @@ is((sql_error($closed, 'postgres', q{SELECT itemcache.preload('items')}))[0], '5
 my $session = $closed->background_psql('postgres');
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT (itemcache.get(NULL::items, 1)).name');
 promote($closed);
-$closed->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats}) or die 'not loaded';
+wait_preloaded($closed);
 $closed->safe_psql('postgres', q{UPDATE items SET name = 'promoted' WHERE id <= 5});
 is($session->query_safe(ItemCacheTest::differences('items', 0, 400)), '', 'made a standby: a snapshot of then');
 is($session->query_safe('SELECT (itemcache.get(NULL::items, 1)).name'), 'open', 'made a standby: sees what it saw');

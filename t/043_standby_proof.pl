@@ -71,7 +71,7 @@ $behind->enable_streaming($standby);
 $behind->start;
 replayed($primary, $standby, $behind);
 
-my $one = compare_get('p', 3300) . compare_get('q', 3300);
+my $one = compare_get('p', 3300, 20) . compare_get('q', 3300, 20);
 my $many = join '', map { compare_get_many($_, 3300, 50) } ('p', 'q');
 my $keys_of = q{ARRAY(SELECT skewed(3300)::bigint FROM generate_series(1, 20))};
 my $twice = join '', map { my $t = $_; map { "SELECT twice(\$q\$$_\$q\$, $keys_of);\n" } (

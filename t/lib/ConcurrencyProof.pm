@@ -124,16 +124,16 @@ sub attach_partition
 }
 
 # Statements of a reader that compare what a lookup gives of a table, by its
-# primary key of one bigint, with what the table gives: get() of 20 keys, and
-# get_many() of so many, each of the first $max.
+# primary key of one bigint, with what the table gives: get() and get_many() of so
+# many keys, each of the first $max.
 sub compare_get
 {
-	my ($table, $max) = @_;
+	my ($table, $max, $nkeys) = @_;
 
 	return qq{
 SELECT differs('get $table', k::text, cached, stored) FROM (
 	SELECT k, itemcache.get(NULL::$table, k)::text AS cached, (SELECT x FROM $table x WHERE x.id = k)::text AS stored
-	FROM (SELECT skewed($max)::bigint AS k FROM generate_series(1, 20) OFFSET 0) k OFFSET 0) s
+	FROM (SELECT skewed($max)::bigint AS k FROM generate_series(1, $nkeys) OFFSET 0) k OFFSET 0) s
 WHERE cached IS DISTINCT FROM stored;
 };
 }

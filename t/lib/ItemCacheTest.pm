@@ -26,6 +26,7 @@ our @EXPORT = qw(
   log_from
   new_standby
   replayed
+  wait_preloaded
   wait_at
   waits_at
   go_on
@@ -192,6 +193,16 @@ sub replayed
 		$standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() >= '$lsn'::pg_lsn")
 		  or die $standby->name . ' does not catch up';
 	}
+	return;
+}
+
+# Wait until all has been loaded after a start.
+sub wait_preloaded
+{
+	my ($node) = @_;
+
+	$node->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats})
+	  or die $node->name . ': the preload does not end';
 	return;
 }
 
