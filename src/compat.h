@@ -128,7 +128,6 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #if PG_VERSION_NUM >= 190000
 #define BeginIndexScan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0, 0)
-#define BeginIndexFetch(rel)	table_index_fetch_begin((rel), 0)
 #elif PG_VERSION_NUM >= 180000
 #define BeginIndexScan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0)
@@ -136,7 +135,9 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #define BeginIndexScan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
 #endif
-#if PG_VERSION_NUM < 190000
+#if PG_VERSION_NUM >= 190000
+#define BeginIndexFetch(rel)	table_index_fetch_begin((rel), 0)
+#else
 #define BeginIndexFetch(rel)	table_index_fetch_begin(rel)
 #endif
 

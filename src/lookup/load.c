@@ -136,14 +136,15 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 	{
 		if (loader->fills[i].result == STORE_DONE)
 		{
+			Size		size = ImageSourceSize(&loader->fills[i].image);
 			HeapTupleData tuple;
 
 			GetTuple(loader, buffer, loader->offsets[i], &tuple);
 			LoadAliases(loader, &tuple, loader->fills[i].hash);
 			loader->items++;
-			loader->bytes += ImageSourceSize(&loader->fills[i].image);
+			loader->bytes += size;
 			loader->filled++;
-			loader->filled_bytes += ImageSourceSize(&loader->fills[i].image);
+			loader->filled_bytes += size;
 			loader->streak = 0;
 		}
 		else if (loader->fills[i].result == STORE_FULL)
