@@ -26,6 +26,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use ConcurrencyProof;
+use IPC::Run;
 use ItemCacheTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -237,13 +238,71 @@ sub write_on
 	return;
 }
 
+# Where a standby's log is: what it has received, and what it has replayed.
+sub positions_in_log
+{
+	my ($node) = @_;
+
+	return split /\|/, $node->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()');
+}
+
+# Stop the primary while it is written: its last commits, which are asynchronous,
+# have come to the standbys or have not, and one transaction is in progress.
+#
+# The log must not end inside a record that goes on in another segment than the
+# one it began in.  It would, once in some ten times: where a segment ends the log
+# is flushed, and sent, be it in the middle of a record (XLogWrite()).  Such a
+# record is not replayed, the new timeline begins before it, and who is behind the
+# promoted standby wants that timeline from the segment in which the record was to
+# go on (WaitForWALToBecomeAvailable(), RequestXLogStreaming()).  It never gets the
+# segment in which it began, and ends by "PANIC: could not open file", with or
+# without the library.  So what is written at last has a segment for itself, and is
+# far from filling it.
+sub stop_while_written
+{
+	my ($out, $err) = ('', '');
+
+	$primary->append_conf('postgresql.conf', 'autovacuum = off');
+	$primary->reload;
+	$primary->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'autovacuum%'})
+	  or die 'autovacuum goes on';
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	replayed($primary, $standby, $behind);
+
+	my $begin = $primary->lsn('insert');
+	my $writer = IPC::Run::start([ 'psql', '-X', '-d', $primary->connstr('postgres'), '-c', <<'SQL' ], '>', \$out, '2>', \$err);
+DO $$
+BEGIN
+	FOR i IN 1 .. 100 LOOP
+		UPDATE p SET a = a + 1 WHERE id = i;
+		COMMIT;
+		PERFORM pg_sleep(0.002);
+	END LOOP;
+	UPDATE p SET a = -1 WHERE id BETWEEN 101 AND 120;
+	PERFORM pg_sleep(1000);
+END $$
+SQL
+	$standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() > '$begin'::pg_lsn") or die 'nothing is written';
+	$primary->stop('immediate');
+	$writer->finish;
+
+	foreach my $node ($standby, $behind)
+	{
+		my ($received, $replayed) = positions_in_log($node);
+		my @segments = map { s/[0-9A-F]{6}$//r } ($begin, $received);	# of 16 MB
+
+		is($segments[1], $segments[0], $node->name . ": the log ends in the segment of $begin, received $received, replayed $replayed");
+	}
+	return;
+}
+
 my @readers = map {
 	start_proof($_, \%readers, seconds => $seconds + 10, seed => $seed, readers => 4)
 } ($standby, $behind);
 
 write_on($primary, int($seconds / 2));
 my $before = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
-$primary->stop('immediate');
+stop_while_written();
 $standby->promote;
 $standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
 my $after = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
