@@ -50,7 +50,8 @@ static int	VisibleOffsets(PageLoader *loader, Buffer buffer);
 static int	WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets);
 static int	OffsetsWithKey(PageLoader *loader, Buffer buffer, int noffsets);
 static int	FormItems(PageLoader *loader, Buffer buffer, int noffsets);
-static bool IsCached(PageLoader *loader, uint64 hash);
+static void HashTuples(PageLoader *loader, Buffer buffer, int noffsets);
+static bool IsCached(PageLoader *loader, uint64 hash, StoreHint hint);
 static void GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset,
 					 HeapTuple tuple);
 static void LoadPartitions(PageLoader *loader, Relation root);
@@ -72,6 +73,8 @@ InitLoader(PageLoader *loader)
 												  ALLOCSET_SMALL_SIZES);
 	loader->fills = palloc(MaxHeapTuplesPerPage * sizeof(FillItem));
 	loader->offsets = palloc(MaxHeapTuplesPerPage * sizeof(OffsetNumber));
+	loader->hashes = palloc(MaxHeapTuplesPerPage * sizeof(uint64));
+	loader->hints = palloc(MaxHeapTuplesPerPage * sizeof(StoreHint));
 	loader->wanted = palloc0((MaxHeapTuplesPerPage + 1) * sizeof(bool));
 	loader->limit = ItemSizeLimit();
 }
@@ -258,24 +261,15 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 	HeapTupleData tuple;
 	int			n = 0;
 
-	for (int i = 0; i < noffsets; i++)
-	{
-		Datum		key[INDEX_MAX_KEYS];
-
-		GetTuple(loader, buffer, loader->offsets[i], &tuple);
-		ItemKey(access->shape, &tuple, key);
-		loader->fills[i].hash = KeyHash(access->shape, access->relation->seed,
-										key);
-		StorePrefetchSlots(loader->fills[i].hash);
-	}
+	HashTuples(loader, buffer, noffsets);
 	for (int i = 0; i < noffsets; i++)
 	{
 		FillItem   *fill = &loader->fills[n];
 		OffsetNumber offset = loader->offsets[i];
 
-		fill->hash = loader->fills[i].hash;
+		fill->hash = loader->hashes[i];
 		GetTuple(loader, buffer, offset, &tuple);
-		if (IsCached(loader, fill->hash))
+		if (IsCached(loader, fill->hash, loader->hints[i]))
 		{
 			LoadAliases(loader, &tuple, fill->hash);
 			continue;
@@ -291,13 +285,36 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
 	return n;
 }
 
+/*
+ * The hashes of these tuples' keys, and where they seem to be in the store: most
+ * are not there, which takes a look into both of their buckets.
+ */
+static void
+HashTuples(PageLoader *loader, Buffer buffer, int noffsets)
+{
+	const ItemAccess *access = &loader->access;
+
+	for (int i = 0; i < noffsets; i++)
+	{
+		HeapTupleData tuple;
+		Datum		key[INDEX_MAX_KEYS];
+
+		GetTuple(loader, buffer, loader->offsets[i], &tuple);
+		ItemKey(access->shape, &tuple, key);
+		loader->hashes[i] = KeyHash(access->shape, access->relation->seed, key);
+	}
+	for (int i = 0; i < noffsets; i += STORE_PREFETCH_MAX)
+		StorePrefetch(Min(noffsets - i, STORE_PREFETCH_MAX), &loader->hashes[i], 0,
+					  &loader->hints[i]);
+}
+
 /* If so it counts as loaded, but says nothing of whether there is room. */
 static bool
-IsCached(PageLoader *loader, uint64 hash)
+IsCached(PageLoader *loader, uint64 hash, StoreHint hint)
 {
 	StoreItem	item;
 
-	if (!StoreFind(hash, loader->access.epoch, STORE_ROW, 0, NULL, &item) ||
+	if (!StoreFind(hash, loader->access.epoch, STORE_ROW, 0, hint, &item) ||
 		!item.committed)
 		return false;
 	loader->items++;

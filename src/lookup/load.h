@@ -30,6 +30,8 @@ typedef struct PageLoader
 	MemoryContext context;		/* reset for each page */
 	FillItem   *fills;			/* of one page */
 	OffsetNumber *offsets;
+	uint64	   *hashes;			/* of the keys of what is at these */
+	StoreHint  *hints;
 	bool	   *wanted;			/* by offset; see LoadPlaces() */
 	Size		limit;
 	MemoryContext alias_context;	/* of what BeginLoadingAliases() makes */
