@@ -298,6 +298,26 @@ PrunePage(Relation rel, Buffer buffer)
 #define PrunePage(rel, buffer) heap_page_prune_opt((rel), (buffer))
 #endif
 
+/*
+ * Have a heap's fetch keep a page, of which it gets the pin, as if it had read it;
+ * since 19 it knows the page by its number.
+ */
+static inline void
+GiveHeapFetchPage(IndexFetchTableData *fetch, Buffer buffer, BlockNumber block)
+{
+	IndexFetchHeapData *heap = (IndexFetchHeapData *) fetch;
+
+#if PG_VERSION_NUM >= 190000
+	if (BlockNumberIsValid(heap->xs_blk))
+		ReleaseBuffer(heap->xs_cbuf);
+	heap->xs_blk = block;
+#else
+	if (BufferIsValid(heap->xs_cbuf))
+		ReleaseBuffer(heap->xs_cbuf);
+#endif
+	heap->xs_cbuf = buffer;
+}
+
 /* 19 named the state of ON CONFLICT for what else it can do. */
 #if PG_VERSION_NUM < 190000
 #define OnConflictActionState OnConflictSetState

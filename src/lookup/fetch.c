@@ -65,8 +65,6 @@ static void FindOthers(ItemFetcher *fetcher);
 static void NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid);
 static void GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
 					   ItemPointer tid);
-static bool ReadKey(ItemFetcher *fetcher, const ItemAccess *access,
-					const Datum *key, uint64 hash, const FetchHint *hint);
 static void OpenReader(ItemFetcher *fetcher, const ItemAccess *access);
 static void FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 						const uint64 *hashes, FetchHint *hints);
@@ -223,18 +221,11 @@ FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 		return;
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, &access);
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (keys[i] != NULL)
-			PrefetchFill(&access, hashes[i]);
-	}
 	FindItems(fetcher->reader, &access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
 		hints[i].looked = keys[i] != NULL;
 		hints[i].item = items[i];
-		if (keys[i] != NULL)
-			PrefetchRoom(&access, hashes[i]);
 	}
 }
 
@@ -419,12 +410,14 @@ FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 {
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
+	bool		ahead = hint != NULL && hint->looked && MayReadAhead(access);
 	uint64		row;
 
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, access);
 	access->fill = FillPays(access, hash);
-	if (!ReadKey(fetcher, access, key, hash, hint))
+	if (!ReadItem(fetcher->reader, access, key, hash,
+				  ahead ? &hint->item : NULL))
 	{
 		fetcher->nrows = 0;
 		return false;
@@ -440,26 +433,6 @@ FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 
 	GetColumns(fetcher, values, isnull, tid);
 	return true;
-}
-
-/* Where it was found ahead, if it was; else the key is searched for. */
-static bool
-ReadKey(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
-		uint64 hash, const FetchHint *hint)
-{
-	AheadResult ahead = AHEAD_UNKNOWN;
-	AbsenceFill absence;
-
-	if (hint != NULL && hint->looked && MayReadAhead(access))
-		ahead = ReadItemAhead(fetcher->reader, access, key, hash, &hint->item);
-	if (ahead != AHEAD_UNKNOWN)
-		return ahead == AHEAD_FOUND;
-	BeginAbsence(&absence, access, hash);
-	if (ReadItem(fetcher->reader, key))
-		return true;
-	if (!fetcher->reader->any)
-		FillAbsence(&absence, access, key, hash);
-	return false;
 }
 
 static void

@@ -84,6 +84,13 @@ PrefetchRoom(const ItemAccess *access, uint64 hash)
 }
 
 void
+PrefetchTail(const ItemAccess *access, uint64 hash)
+{
+	if (access->fill && AdmissionOneIn(EpochOwner(access->epoch)) == 1)
+		StorePrefetchTail(hash, PREFETCH_ROOM);
+}
+
+void
 FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		  bool if_room)
 {
@@ -113,6 +120,8 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 
 		if (i + PREFETCH_AHEAD < nitems)
 			PrefetchRoom(access, items[i + PREFETCH_AHEAD].hash);
+		if (i + PREFETCH_AHEAD / 2 < nitems)
+			PrefetchTail(access, items[i + PREFETCH_AHEAD / 2].hash);
 		SetContent(&content, &item->image);
 		item->result = STORE_STALE;
 		if (item->xid != 0)

@@ -40,11 +40,13 @@ extern void FillItems(const ItemAccess *access, Buffer buffer,
  * those that are not.
  *
  * PrefetchFill() has the processor fetch what the answer, or else the fill, will
- * read, and some time later PrefetchRoom() what the fill will write.
+ * read, PrefetchRoom() some time later what the fill will write, and PrefetchTail(),
+ * again later, what has to go for that.
  */
 extern bool FillPays(const ItemAccess *access, uint64 hash);
 extern void PrefetchFill(const ItemAccess *access, uint64 hash);
 extern void PrefetchRoom(const ItemAccess *access, uint64 hash);
+extern void PrefetchTail(const ItemAccess *access, uint64 hash);
 
 /*
  * Largest image that may be cached, in bytes (itemcache.max_item_size); and a

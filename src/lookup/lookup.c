@@ -129,7 +129,6 @@ LookupItem(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
 	else
 	{
 		PrefetchFill(&lookup.access, hash);
-		PrefetchRoom(&lookup.access, hash);
 		ReadMissing(&lookup, 1, 1, &key, &result, NULL);
 	}
 	return result;

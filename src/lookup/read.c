@@ -32,6 +32,7 @@
 #include "lookup/fill.h"
 #include "lookup/read.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -61,11 +62,23 @@ typedef struct ReadPlan
 	SPIPlanPtr	plan;
 } ReadPlan;
 
+/* What is known of a row that FindItems() has looked for. */
+typedef enum AheadResult
+{
+	AHEAD_FOUND,
+	AHEAD_ABSENT,
+	AHEAD_UNKNOWN
+} AheadResult;
+
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
-static void PrefetchRows(Relation rel, int nitems, const AheadItem *items);
+static Page PrefetchPlace(Relation rel, AheadItem *item);
 static void PrefetchTuple(Page page, OffsetNumber offset);
-static bool ReadKey(ItemReader *reader, const ItemAccess *access,
-					const Datum *key, uint64 hash, const AheadItem *item);
+static bool SearchItem(ItemReader *reader, const ItemAccess *access,
+					   const Datum *key, uint64 hash);
+static void PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent);
+static AheadResult ReadItemAhead(ItemReader *reader, const ItemAccess *access,
+								 const Datum *key, uint64 hash,
+								 const AheadItem *item);
 static HeapTupleHeader SlotImage(const ItemAccess *access,
 								 TupleTableSlot *slot);
 pg_noreturn static void RefuseMore(const ItemRelation *relation,
@@ -118,11 +131,32 @@ CanBeRead(const ItemRelation *relation, const ItemIndex *index)
 }
 
 bool
-ReadItem(ItemReader *reader, const Datum *key)
+ReadItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		 uint64 hash, const AheadItem *item)
 {
+	AheadResult ahead = AHEAD_UNKNOWN;
+	AbsenceFill absence;
+
+	if (item != NULL)
+		ahead = ReadItemAhead(reader, access, key, hash, item);
+	if (ahead != AHEAD_UNKNOWN)
+		return ahead == AHEAD_FOUND;
+	BeginAbsence(&absence, access, hash);
+	if (SearchItem(reader, access, key, hash))
+		return true;
+	if (!reader->any)
+		FillAbsence(&absence, access, key, hash);
+	return false;
+}
+
+/* index_getnext_slot(), but that we want to know whether there was any place. */
+static bool
+SearchItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		   uint64 hash)
+{
+	PrefetchRoom(access, hash);
 	BeginSearch(reader, key);
 
-	/* index_getnext_slot(), but for "any" */
 	reader->any = false;
 	for (;;)
 	{
@@ -130,6 +164,8 @@ ReadItem(ItemReader *reader, const Datum *key)
 		{
 			if (NextPlace(reader) == NULL)
 				return false;
+			if (!reader->any)
+				PrefetchTail(access, hash);
 			reader->any = true;
 		}
 		NeedSlot(reader, &reader->slot);
@@ -156,73 +192,71 @@ void
 FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 		  Datum *const *keys, const uint64 *hashes, AheadItem *items)
 {
+	bool		want_rows = get_tablespace_io_concurrency(reader->rel->rd_rel->reltablespace) > 0;
+	Page		page = NULL;
 	AbsenceFill absence;
 
 	BeginAbsences(&absence, access);
 	for (int i = 0; i < nkeys; i++)
 	{
 		ItemPointer tid = NULL;
+		Page		before = page;
 
 		CHECK_FOR_INTERRUPTS();
+		page = NULL;
 		items[i].absence = absence;
+		items[i].recent = InvalidBuffer;
 		if (keys[i] != NULL)
 		{
+			PrefetchFill(access, hashes[i]);
 			NextAbsence(&items[i].absence, hashes[i]);
 			BeginSearch(reader, keys[i]);
 			tid = NextPlace(reader);
+			PrefetchRoom(access, hashes[i]);
 		}
 		if (tid != NULL)
+		{
 			items[i].tid = *tid;
+			if (want_rows)
+				page = PrefetchPlace(reader->rel, &items[i]);
+		}
 		else
 			ItemPointerSetInvalid(&items[i].tid);
+		if (i > 0 && keys[i - 1] != NULL)
+			PrefetchTail(access, hashes[i - 1]);
+		if (before != NULL)
+			PrefetchTuple(before, ItemPointerGetOffsetNumber(&items[i - 1].tid));
 	}
-	PrefetchRows(reader->rel, nkeys, items);
+	if (page != NULL)
+		PrefetchTuple(page, ItemPointerGetOffsetNumber(&items[nkeys - 1].tid));
 }
 
 /*
- * In two rounds, as in the store: what leads to the rows, then the rows.  Pages
- * that are not there are asked of the disk, if that is wanted at all.
- *
- * The pages are not pinned, so they can become others meanwhile, and what is read
- * of them is not relied on.
+ * What leads to a row; returns its page, or NULL if that is not there, and asks the
+ * disk for it then.  The page is not pinned, so it can become another meanwhile, and
+ * what is read of it is not relied on.
  */
-static void
-PrefetchRows(Relation rel, int nitems, const AheadItem *items)
+static Page
+PrefetchPlace(Relation rel, AheadItem *item)
 {
-	Page		pages[READ_AHEAD_MAX];
+	BlockNumber block = ItemPointerGetBlockNumber(&item->tid);
+	Page		page;
 
-	Assert(nitems <= READ_AHEAD_MAX);
-	if (get_tablespace_io_concurrency(rel->rd_rel->reltablespace) == 0)
-		return;
-	for (int i = 0; i < nitems; i++)
-	{
-		const ItemPointerData *tid = &items[i].tid;
-		Buffer		buffer = InvalidBuffer;
-
-		if (ItemPointerIsValid(tid))
-			buffer = PrefetchBuffer(rel, MAIN_FORKNUM,
-									ItemPointerGetBlockNumber(tid)).recent_buffer;
-		pages[i] = NULL;
-		if (BufferIsValid(buffer))
-		{
-			pages[i] = BufferGetPage(buffer);
-			prefetch(pages[i]);
-			prefetch(PageGetItemId(pages[i],
-								   ItemPointerGetOffsetNumber(tid)));
-		}
-	}
+	item->recent = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
+	if (!BufferIsValid(item->recent))
+		return NULL;
+	page = BufferGetPage(item->recent);
+	prefetch(page);
+	prefetch(PageGetItemId(page, ItemPointerGetOffsetNumber(&item->tid)));
 #ifdef USE_VALGRIND
 	/* it would report whoever looks at a page that is not pinned */
 	if (RUNNING_ON_VALGRIND)
-		return;
+		return NULL;
 #endif
-	for (int i = 0; i < nitems; i++)
-	{
-		if (pages[i] != NULL)
-			PrefetchTuple(pages[i], ItemPointerGetOffsetNumber(&items[i].tid));
-	}
+	return page;
 }
 
+/* The row, when what leads to it is there. */
 static void
 PrefetchTuple(Page page, OffsetNumber offset)
 {
@@ -238,7 +272,7 @@ PrefetchTuple(Page page, OffsetNumber offset)
  * Where the index had nothing when it was asked, which was after the snapshot was
  * taken, that sees nothing.  At a place that it had there may be something else.
  */
-AheadResult
+static AheadResult
 ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 			  uint64 hash, const AheadItem *item)
 {
@@ -254,12 +288,34 @@ ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 		return AHEAD_ABSENT;
 	}
 	NeedSlot(reader, &reader->slot);
+	if (BufferIsValid(item->recent))
+		PinRecentPage(reader, ItemPointerGetBlockNumber(&item->tid), item->recent);
 	scan->xs_heaptid = item->tid;
 	scan->xs_heap_continue = false;
 	found = index_fetch_heap(scan, reader->slot);
 	/* the scan is somewhere else in the index */
 	scan->kill_prior_tuple = false;
 	return found ? AHEAD_FOUND : AHEAD_UNKNOWN;
+}
+
+/*
+ * To find the buffer of a page takes as long as all the rest of fetching a row from
+ * it.  If the page is still in the buffer that was found for it before, the scan
+ * is given that, as if it had read from the page before; which it would have pruned
+ * then.
+ */
+static void
+PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent)
+{
+	Relation	rel = reader->rel;
+
+	if (rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		!ReadRecentBuffer(FileOfRelation(rel), MAIN_FORKNUM, block, recent))
+		return;
+	pgstat_count_buffer_read(rel);
+	pgstat_count_buffer_hit(rel);
+	GiveHeapFetchPage(reader->scan->xs_heapfetch, recent, block);
+	PrunePage(rel, recent);
 }
 
 bool
@@ -312,8 +368,8 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		if (keys[i] == NULL)
 			continue;
 		filling = FillPays(access, hashes[i]) ? access : &spared;
-		if (!ReadKey(reader, filling, keys[i], hashes[i],
-					 ahead ? &items[i] : NULL))
+		if (!ReadItem(reader, filling, keys[i], hashes[i],
+					  ahead ? &items[i] : NULL))
 			continue;
 		results[i] = SlotImage(access, reader->slot);
 		if (FillFromReader(reader, filling, results[i], &row) &&
@@ -327,26 +383,6 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		}
 	}
 	CloseItemReader(reader);
-}
-
-/* The row of a key; if there is none, cache that. */
-static bool
-ReadKey(ItemReader *reader, const ItemAccess *access, const Datum *key,
-		uint64 hash, const AheadItem *item)
-{
-	AheadResult ahead = AHEAD_UNKNOWN;
-	AbsenceFill absence;
-
-	if (item != NULL)
-		ahead = ReadItemAhead(reader, access, key, hash, item);
-	if (ahead != AHEAD_UNKNOWN)
-		return ahead == AHEAD_FOUND;
-	BeginAbsence(&absence, access, hash);
-	if (ReadItem(reader, key))
-		return true;
-	if (!reader->any)
-		FillAbsence(&absence, access, key, hash);
-	return false;
 }
 
 static HeapTupleHeader

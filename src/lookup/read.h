@@ -27,27 +27,9 @@ extern bool IsReadByIndex(const ItemAccess *access);
 extern bool IndexIsThere(Oid index);
 
 /*
- * Read the row of a key into reader->slot (false if there is none); cache the row
- * that was read, which is "image" if that has been made, if access->fill (true,
- * and *hash the hash that it is under, if it is cached now).
- *
- * Unless access->unique the key may have more rows, each of which the next call
- * of ReadAnother() reads into reader->other; "key" must not have changed.
- * ReadItemAt() reads one of them again, by its TID, into reader->slot.
- */
-extern bool ReadItem(ItemReader *reader, const Datum *key);
-extern bool ReadAnother(ItemReader *reader);
-extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
-extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
-						   HeapTupleHeader image, uint64 *hash);
-
-/*
  * For several keys of a reader, at most READ_AHEAD_MAX, of which NULL ones are
  * passed over: look in the index where their rows are, and have the disk and the
  * processor fetch them, all at once.  hashes[i] is that of keys[i].
- *
- * ReadItemAhead() then reads such a row into reader->slot, or says that there is none,
- * and caches that; or that ReadItem() has to be asked.
  *
  * MayReadAhead() says whether that may be done.
  */
@@ -56,23 +38,32 @@ extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
 typedef struct AheadItem
 {
 	ItemPointerData tid;		/* invalid: the index had nothing */
+	Buffer		recent;			/* had the row's page, perhaps; or none */
 	AbsenceFill absence;		/* begun before it was asked */
 } AheadItem;
-
-typedef enum AheadResult
-{
-	AHEAD_FOUND,
-	AHEAD_ABSENT,
-	AHEAD_UNKNOWN
-} AheadResult;
 
 extern bool MayReadAhead(const ItemAccess *access);
 extern void FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 					  Datum *const *keys, const uint64 *hashes,
 					  AheadItem *items);
-extern AheadResult ReadItemAhead(ItemReader *reader, const ItemAccess *access,
-								 const Datum *key, uint64 hash,
-								 const AheadItem *item);
+
+/*
+ * Read the row of a key into reader->slot: where FindItems() has found it, or by
+ * the index if "item" is NULL.  If there is none, false, and that is cached if it
+ * may be.  FillFromReader() caches the row that was read, which is "image" if that
+ * has been made, if access->fill (true, and *hash the hash that it is under, if it
+ * is cached now).
+ *
+ * Unless access->unique the key may have more rows, each of which the next call
+ * of ReadAnother() reads into reader->other; "key" must not have changed.
+ * ReadItemAt() reads one of them again, by its TID, into reader->slot.
+ */
+extern bool ReadItem(ItemReader *reader, const ItemAccess *access,
+					 const Datum *key, uint64 hash, const AheadItem *item);
+extern bool ReadAnother(ItemReader *reader);
+extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
+extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
+						   HeapTupleHeader image, uint64 *hash);
 
 /*
  * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and

@@ -219,21 +219,24 @@ StorePrefetchFill(uint64 hash)
 
 	prefetch(CounterOf(partition, hash));
 	prefetch(PartitionLock(hash));
+	prefetch(partition->tail);
 	prefetch(partition->head);
 	IndexPrefetchGrowth(partition, false);
 }
 
-/* Where the head is now is where the entry goes, mostly. */
 void
 StorePrefetchRoom(uint64 hash, Size nbytes)
 {
 	StorePartition *partition = PartitionAt(PartitionNumber(hash));
-	char	   *head = (char *) EntryAt(partition, RING_MAIN,
-										partition->head[RING_MAIN]);
 
-	for (char *line = head; line < head + nbytes; line += 64)
-		prefetch_for_write(line);
+	RingPrefetchHead(partition, nbytes);
 	IndexPrefetchGrowth(partition, true);
+}
+
+void
+StorePrefetchTail(uint64 hash, Size nbytes)
+{
+	RingPrefetchTail(PartitionAt(PartitionNumber(hash)), nbytes);
 }
 
 StoreResult

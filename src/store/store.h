@@ -137,11 +137,13 @@ typedef pg_atomic_uint64 *StoreHint;	/* NULL: it may be anywhere */
 extern void StorePrefetchSlots(uint64 hash);
 
 /*
- * The same for a fill of the hash: what it reads that StoreFind() has not read;
- * and some time later, where it will write so many bytes.
+ * The same for a fill of the hash, in three steps, each some time after the one
+ * before: what it reads that StoreFind() has not read; where it will write, about
+ * so many bytes; and what it has to change for that, of what is there.
  */
 extern void StorePrefetchFill(uint64 hash);
 extern void StorePrefetchRoom(uint64 hash, Size nbytes);
+extern void StorePrefetchTail(uint64 hash, Size nbytes);
 
 extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);

@@ -54,6 +54,14 @@ static int	GhostFind(StorePartition *partition, const StoreGhosts *ghosts,
 					  uint16 tag);
 static void SubtractAtMost(pg_atomic_uint64 *counter, uint64 n);
 
+/* Where a newcomer goes, mostly. */
+static inline int
+RingOfNewcomer(StorePartition *partition)
+{
+	return MainHasSpace(partition, 0) || SweepIsDue(partition) ?
+		RING_MAIN : RING_SMALL;
+}
+
 /* Units of the largest entry that a ring takes. */
 uint64
 LargestEntry(StorePartition *partition, int ring)
@@ -295,6 +303,43 @@ void
 GhostPrefetch(StorePartition *partition, uint64 bits)
 {
 	prefetch(GhostsOf(partition, bits));
+}
+
+/* Have the processor fetch where an entry will be put, and what it will push out. */
+void
+RingPrefetchHead(StorePartition *partition, Size nbytes)
+{
+	int			ring = RingOfNewcomer(partition);
+	char	   *head = (char *) EntryAt(partition, ring, partition->head[ring]);
+
+	for (char *line = head; line < head + nbytes; line += 64)
+		prefetch_for_write(line);
+	prefetch(EntryAt(partition, ring,
+					 pg_atomic_read_u64(&partition->tail[ring])));
+}
+
+/*
+ * The slot of the entry at the tail is looked at, be it garbage, before its space
+ * is used: it is anywhere in the index.  Without the lock the entry may be being
+ * written over, so that its hash is any number.
+ */
+void
+RingPrefetchTail(StorePartition *partition, Size nbytes)
+{
+	int			ring = RingOfNewcomer(partition);
+	uint64		mask = store_layout.ring_mask[ring];
+	uint64		size = ReadIndexSize(partition->number);
+	uint64		tail = pg_atomic_read_u64(&partition->tail[ring]);
+	uint64		bits;
+
+	/* is it just before the tail that the head is? */
+	if ((tail & mask) - (partition->head[ring] & mask) >= nbytes / STORE_UNIT)
+		return;
+	bits = EntryHash(EntryAt(partition, ring, tail));
+	prefetch_for_write(BucketAt(partition, FirstBucket(bits, size)));
+	prefetch_for_write(BucketAt(partition, SecondBucket(bits, size)));
+	if (ring == RING_SMALL)
+		GhostPrefetch(partition, bits);
 }
 
 /*

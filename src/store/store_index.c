@@ -223,17 +223,11 @@ IndexInit(StorePartition *partition)
 	SetIndexSize(partition, store_layout.first_buckets);
 }
 
-/*
- * Has an index of so many buckets enough for that many items?  As long as the main
- * ring leaves memory, it is made large enough for what the small ring will have as
- * well: that is filled last.
- */
+/* Is the index to be larger for that many items? */
 static inline bool
-IndexSuits(uint64 nbuckets, uint64 nitems, uint64 main_items)
+IndexShouldGrow(const StorePartition *partition, uint64 nitems, uint64 main_items)
 {
-	uint64		suits = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
-
-	return nitems < suits && main_items < suits - suits / 10;
+	return nitems >= partition->grow_at || main_items >= partition->grow_at_main;
 }
 
 /* May there be another item?  The index grows for it, if it can. */
@@ -274,9 +268,7 @@ GrowIndex(StorePartition *partition, uint64 nitems, uint64 main_items, int split
 {
 	for (;;)
 	{
-		uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
-
-		if (IndexSuits(nbuckets, nitems, main_items) || !IndexMayGrow(partition))
+		if (!IndexShouldGrow(partition, nitems, main_items))
 			return false;
 		if (splits-- == 0)
 			return true;
@@ -293,12 +285,13 @@ GrowIndex(StorePartition *partition, uint64 nitems, uint64 main_items, int split
 void
 IndexPrefetchGrowth(StorePartition *partition, bool entries)
 {
-	uint64		number = IndexBuckets(ReadIndexSize(partition->number));
+	uint64		number;
 	StoreBucket *divided;
 
-	if (IndexSuits(number, ItemCount(partition), partition->items[RING_MAIN]) ||
-		!IndexMayGrow(partition))
+	if (!IndexShouldGrow(partition, ItemCount(partition),
+						 partition->items[RING_MAIN]))
 		return;
+	number = IndexBuckets(ReadIndexSize(partition->number));
 	divided = BucketAt(partition, BucketDivided(number));
 	prefetch_for_write(divided);
 	for (int i = 0; entries && i < BUCKET_SLOTS; i++)
@@ -309,10 +302,7 @@ IndexPrefetchGrowth(StorePartition *partition, bool entries)
 bool
 IndexMayGrow(StorePartition *partition)
 {
-	uint64		nbuckets = IndexBuckets(ReadIndexSize(partition->number));
-
-	return nbuckets < store_layout.most_buckets &&
-		SlotsUsed(nbuckets, INDEX_LOAD_PERCENT) < store_layout.most_items;
+	return partition->grow_at != GROW_NEVER;
 }
 
 /*
@@ -516,11 +506,23 @@ ExtendIndex(StorePartition *partition)
 	return true;
 }
 
+/*
+ * As long as the main ring leaves memory, the index is made large enough for what
+ * the small ring will have as well: that is filled last.
+ */
 static void
 SetIndexSize(StorePartition *partition, uint64 nbuckets)
 {
+	uint64		suits = SlotsUsed(nbuckets, INDEX_LOAD_PERCENT);
+
 	partition->capacity =
 		Min(SlotsUsed(nbuckets, INDEX_FULL_PERCENT), store_layout.most_items);
+	partition->grow_at = partition->grow_at_main = GROW_NEVER;
+	if (nbuckets < store_layout.most_buckets && suits < store_layout.most_items)
+	{
+		partition->grow_at = suits;
+		partition->grow_at_main = suits - suits / 10;
+	}
 	pg_atomic_write_u64(&store_layout.index_sizes[partition->number],
 						MakeIndexSize(nbuckets));
 }

@@ -180,6 +180,9 @@ typedef struct StoreGroup
 #define PLACE_BITS			24
 #define MAX_BUCKETS			(UINT64CONST(1) << PLACE_BITS)
 
+/* StorePartition.grow_at, where the index is as large as it may be. */
+#define GROW_NEVER			PG_UINT32_MAX
+
 /*
  * What precedes each payload: see above.  Two kinds of one hash under one epoch
  * differ in their second word, so looking for one passes over the other as
@@ -241,8 +244,10 @@ typedef struct StorePartition
 	uint64		ring_end[RINGS];	/* units; none is written from there on */
 	uint64		live[RINGS];	/* units of the entries that slots point to */
 	uint64		items[RINGS];	/* how many these are */
-	uint64		capacity;		/* how many there may be, as the index is now */
-	uint64		buckets_ready;	/* buckets there is memory for, in use or not */
+	uint32		capacity;		/* how many there may be, as the index is now */
+	uint32		buckets_ready;	/* buckets there is memory for, in use or not */
+	uint32		grow_at;		/* with so many entries the index is to grow, */
+	uint32		grow_at_main;	/* ... or so many in the main ring */
 	uint64		evictions;
 	uint64		swept;			/* garbage generation the last sweep began at */
 	uint64		sweep_from;		/* the sweep under way: next position */
@@ -526,6 +531,8 @@ extern void Sweep(StorePartition *partition, int budget);
 extern bool GhostTake(StorePartition *partition, uint64 bits);
 
 /* ... but these without the lock, too */
+extern void RingPrefetchHead(StorePartition *partition, Size nbytes);
+extern void RingPrefetchTail(StorePartition *partition, Size nbytes);
 extern bool GhostHas(StorePartition *partition, uint64 bits);
 extern void GhostAdd(StorePartition *partition, uint64 bits);
 extern void GhostPrefetch(StorePartition *partition, uint64 bits);
