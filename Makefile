@@ -89,6 +89,10 @@ $(OBJS) $(OBJS:.o=.bc): | directories
 directories:
 	@mkdir -p $(sort $(dir $(OBJS)))
 
+# What shared memory looks like is in headers: none may be older than an object.
+# (Of servers' own makefiles, only those made with --enable-depend look for that.)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+
 # The archive for PGXN: what git knows, below a directory with the version.
 DISTVERSION = $(shell sed -n 's/^ *"version": "\(.*\)",$$/\1/p' META.json | head -n 1)
 .PHONY: dist
