@@ -73,6 +73,7 @@ typedef enum AheadResult
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
 static Page PrefetchPlace(Relation rel, AheadItem *item);
 static void PrefetchTuple(Page page, OffsetNumber offset);
+static void PrefetchBytes(const char *bytes, Size length);
 static bool SearchItem(ItemReader *reader, const ItemAccess *access,
 					   const Datum *key, uint64 hash);
 static void PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent);
@@ -261,10 +262,15 @@ static void
 PrefetchTuple(Page page, OffsetNumber offset)
 {
 	ItemIdData	lp = *PageGetItemId(page, offset);
-	const char *line = (const char *) page + ItemIdGetOffset(&lp);
-	const char *end = line + ItemIdGetLength(&lp);
 
-	for (; line < end; line += 64)
+	PrefetchBytes((const char *) page + ItemIdGetOffset(&lp),
+				  ItemIdGetLength(&lp));
+}
+
+static void
+PrefetchBytes(const char *bytes, Size length)
+{
+	for (const char *line = bytes; line < bytes + length; line += 64)
 		prefetch(line);
 }
 
@@ -390,7 +396,10 @@ SlotImage(const ItemAccess *access, TupleTableSlot *slot)
 {
 	bool		should_free;
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
-	HeapTupleHeader image = ItemImage(access->shape, tuple, MaxAllocSize);
+	HeapTupleHeader image;
+
+	PrefetchBytes((const char *) tuple->t_data, tuple->t_len);
+	image = ItemImage(access->shape, tuple, MaxAllocSize);
 
 	if (should_free)
 		heap_freetuple(tuple);
