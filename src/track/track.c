@@ -102,10 +102,7 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 	if (!relation->pk.usable)
 	{
 		/* nothing can have been cached since; but better be sure */
-		if (Phase == PHASE_PUBLISHED)
-			OwnerMoveEpoch(relation->key);
-		else
-			TrackRelation(relation)->overflowed = true;
+		TrackUnknownChange(relation);
 		return INTEREST_ALL;
 	}
 
@@ -151,6 +148,15 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 		NoteUpdate(relation, newhash, NULL, new);
 	}
 	return InterestIn(tracked);
+}
+
+void
+TrackUnknownChange(ItemRelation *relation)
+{
+	if (Phase == PHASE_PUBLISHED)
+		OwnerMoveEpoch(relation->key);
+	else
+		TrackRelation(relation)->overflowed = true;
 }
 
 /* Monotonous: what is not wanted will not be wanted later in the transaction. */

@@ -31,4 +31,10 @@ typedef enum RowInterest
 extern RowInterest TrackRowChange(ItemRelation *relation, HeapTuple old,
 								  HeapTuple new);
 
+/*
+ * Something of the table was written, and nobody knows what: all that is cached of
+ * it will go.
+ */
+extern void TrackUnknownChange(ItemRelation *relation);
+
 #endif							/* ITEMCACHE_TRACK_H */

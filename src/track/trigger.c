@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * trigger.c
- *	  How we learn of row changes: the trigger, and the row condition in its place.
+ *	  How we learn of row changes: the trigger, and the row condition and the check
+ *	  in its place.
  *
  * The trigger is AFTER ROW: for each row the server queues an event, and at
  * the end of the query reads both versions again and calls the function.  That
@@ -22,6 +23,12 @@
  *	- What is new is the tuple as it was given to the table, not yet
  *	  compressed or put out of line; ItemImage() makes the same of both.
  *
+ * For the condition the server fetches the old version of an updated row once more.
+ * The target of an UPDATE has it at hand, and so is told by a check instead, where it
+ * can be: one like those of a view WITH CHECK OPTION, which are made after each row
+ * was updated.  "The check" in README says why no row is missed, and that the version
+ * at hand is the one that was replaced.
+ *
  * May call: mute, track, privilege, registration, relation, store.
  *
  *-------------------------------------------------------------------------
@@ -31,6 +38,7 @@
 #include "compat.h"
 
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -42,16 +50,30 @@
 #include "track/track.h"
 #include "track/trigger.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* What the condition of one table in one query knows. */
+/* What the condition of one table in one query knows; and the check. */
 struct RowCondition
 {
 	Relation	rel;
 	ItemRelation *relation;
 	ResultRelInfo *rri;			/* the target it is set at */
+	ItemPointerData inserted;	/* the last version that replaced none */
+	bool		has_check;
+	List	   *options;			/* what checks the target had without it */
+	List	   *option_exprs;
+	ExprState	condition;
+	ExprState	check;
 };
+
+/* The check, as the server knows it; and a list of it alone, once it is needed. */
+static WithCheckOption Check = {.type = T_WithCheckOption, .kind = WCO_VIEW_CHECK};
+static List *OnlyCheck = NIL;
+
+/* A trigger with a condition has one in the catalogs as well, as text. */
+static char NoText[] = "";
 
 /* OID of itemcache_track(), if known and no function has changed since. */
 static Oid	TriggerFunction = InvalidOid;
@@ -63,10 +85,19 @@ PG_FUNCTION_INFO_V1(itemcache_track);
 static void StartExecutor(QueryDesc *queryDesc, int eflags);
 static void SetConditions(EState *estate, ResultRelInfo *rri);
 static bool CallsUs(const Trigger *trigger);
-static ExprState *MakeCondition(EState *estate, ResultRelInfo *rri);
+static RowCondition *MakeCondition(EState *estate, ResultRelInfo *rri);
+static void InitExpression(ExprState *state, RowCondition *condition,
+						   ExprStateEvalFunc evalfunc);
 static bool IsCondition(const ExprState *state);
 static Datum NoteRowChange(ExprState *state, ExprContext *econtext,
 						   bool *isnull);
+static void SetChecks(EState *estate, PlanState *planstate);
+static void SetCheck(EState *estate, ResultRelInfo *rri);
+static List *OptionsAndCheck(List *options);
+static Datum NoteUpdatedRow(ExprState *state, ExprContext *econtext,
+							bool *isnull);
+static bool IsReplacedBy(TupleTableSlot *old, TupleTableSlot *new);
+static void Mute(RowCondition *condition, RowInterest interest);
 static HeapTuple SlotTuple(TupleTableSlot *slot, HeapTuple tuple);
 static void FunctionsChanged(Datum arg, int cacheid, uint32 hashvalue);
 
@@ -137,10 +168,14 @@ StartExecutor(QueryDesc *queryDesc, int eflags)
 	/* only a hook that does without the executor leaves no EState */
 	if (queryDesc->estate != NULL)
 	{
+		EState	   *estate = queryDesc->estate;
 		ListCell   *lc;
 
-		foreach(lc, queryDesc->estate->es_opened_result_relations)
-			SetConditions(queryDesc->estate, lfirst(lc));
+		foreach(lc, estate->es_opened_result_relations)
+			SetConditions(estate, lfirst(lc));
+		SetChecks(estate, queryDesc->planstate);
+		foreach(lc, estate->es_auxmodifytables)
+			SetChecks(estate, lfirst(lc));
 	}
 }
 
@@ -149,6 +184,7 @@ static void
 SetConditions(EState *estate, ResultRelInfo *rri)
 {
 	TriggerDesc *trigdesc = rri->ri_TrigDesc;
+	RowCondition *condition = NULL;
 
 	if (trigdesc == NULL ||
 		rri->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION)
@@ -160,8 +196,10 @@ SetConditions(EState *estate, ResultRelInfo *rri)
 		if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
 			!TriggerHasOurForm(trigger) || !CallsUs(trigger))
 			continue;
-		trigger->tgqual = MemoryContextStrdup(estate->es_query_cxt, "");
-		rri->ri_TrigWhenExprs[i] = MakeCondition(estate, rri);
+		if (condition == NULL)
+			condition = MakeCondition(estate, rri);
+		trigger->tgqual = NoText;
+		rri->ri_TrigWhenExprs[i] = &condition->condition;
 	}
 }
 
@@ -183,21 +221,28 @@ CallsUs(const Trigger *trigger)
 	return trigger->tgfoid == TriggerFunction;
 }
 
-static ExprState *
+static RowCondition *
 MakeCondition(EState *estate, ResultRelInfo *rri)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
-	RowCondition *condition = palloc(sizeof(RowCondition));
-	ExprState  *state = makeNode(ExprState);
+	RowCondition *condition = MemoryContextAllocZero(estate->es_query_cxt,
+													 sizeof(RowCondition));
 
 	condition->rel = rri->ri_RelationDesc;
 	condition->relation = ItemRelationOf(rri->ri_RelationDesc);
 	condition->rri = rri;
+	ItemPointerSetInvalid(&condition->inserted);
+	InitExpression(&condition->condition, condition, NoteRowChange);
+	return condition;
+}
+
+static void
+InitExpression(ExprState *state, RowCondition *condition,
+			   ExprStateEvalFunc evalfunc)
+{
+	state->type = T_ExprState;
 	state->flags = EEO_FLAG_IS_QUAL;
-	state->evalfunc = NoteRowChange;
+	state->evalfunc = evalfunc;
 	state->evalfunc_private = condition;
-	MemoryContextSwitchTo(oldcontext);
-	return state;
 }
 
 /* The server has put OLD into the inner slot and NEW into the outer one. */
@@ -248,8 +293,123 @@ NoteVersions(RowCondition *condition, TupleTableSlot *old, TupleTableSlot *new)
 		condition->relation = ItemRelationOf(condition->rel);
 	interest = TrackRowChange(condition->relation, SlotTuple(old, &oldtuple),
 							  SlotTuple(new, &newtuple));
-	MuteConditions(condition->rri, interest, IsCondition);
+	if (old == NULL)
+		condition->inserted = new->tts_tid;
+	if (interest != INTEREST_ALL)
+		Mute(condition, interest);
 }
+
+/*-------------------------------------------------------------------------
+ * The check
+ *-------------------------------------------------------------------------
+ */
+
+static void
+SetChecks(EState *estate, PlanState *planstate)
+{
+	ModifyTableState *modify;
+
+	if (planstate == NULL || !IsA(planstate, ModifyTableState))
+		return;
+	modify = castNode(ModifyTableState, planstate);
+	if (modify->operation != CMD_UPDATE)
+		return;
+	for (int i = 0; i < modify->mt_nrels; i++)
+		SetCheck(estate, &modify->resultRelInfo[i]);
+}
+
+/* If the condition is the only reason why the server tells of updated rows. */
+static void
+SetCheck(EState *estate, ResultRelInfo *rri)
+{
+	RowCondition *condition = OnlyRowCondition(rri);
+	MemoryContext oldcontext;
+
+	if (condition == NULL || condition->has_check ||
+		rri->ri_TrigDesc->trig_update_before_row ||
+		rri->ri_RelationDesc->rd_tableam != GetHeapamTableAmRoutine())
+		return;
+
+	oldcontext = MemoryContextSwitchTo(estate->es_query_cxt);
+	condition->has_check = true;
+	condition->options = rri->ri_WithCheckOptions;
+	condition->option_exprs = rri->ri_WithCheckOptionExprs;
+	InitExpression(&condition->check, condition, NoteUpdatedRow);
+	rri->ri_WithCheckOptions = OptionsAndCheck(condition->options);
+	rri->ri_WithCheckOptionExprs = lappend(list_copy(condition->option_exprs),
+										   &condition->check);
+	rri->ri_TrigDesc->trig_update_after_row = false;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* A copy: the options are the plan's, which is used again. */
+static List *
+OptionsAndCheck(List *options)
+{
+	if (options != NIL)
+		return lappend(list_copy(options), &Check);
+	if (OnlyCheck == NIL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+		OnlyCheck = list_make1(&Check);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return OnlyCheck;
+}
+
+/* The server has put the new version into the scan's slot. */
+static Datum
+NoteUpdatedRow(ExprState *state, ExprContext *econtext, bool *isnull)
+{
+	RowCondition *condition = state->evalfunc_private;
+	TupleTableSlot *old = condition->rri->ri_oldTupleSlot;
+	TupleTableSlot *new = econtext->ecxt_scantuple;
+	bool		told = ItemPointerIsValid(&condition->inserted) &&
+		ItemPointerEquals(&condition->inserted, &new->tts_tid);
+
+	if (!told && IsReplacedBy(old, new))
+		NoteVersions(condition, old, new);
+	else if (!told)
+		TrackUnknownChange(condition->relation);
+	*isnull = false;
+	return BoolGetDatum(true);
+}
+
+/*
+ * Has "new" taken the place of the version that "old" has?  It says so itself, on
+ * its page.
+ */
+static bool
+IsReplacedBy(TupleTableSlot *old, TupleTableSlot *new)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) old;
+
+	return old != NULL && TTS_IS_BUFFERTUPLE(old) && !TTS_EMPTY(old) &&
+		BufferIsValid(slot->buffer) &&
+		ItemPointerEquals(&slot->base.tuple->t_data->t_ctid, &new->tts_tid);
+}
+
+/* The check needs to know what was inserted. */
+static void
+Mute(RowCondition *condition, RowInterest interest)
+{
+	ResultRelInfo *rri = condition->rri;
+
+	if (condition->has_check)
+	{
+		if (interest == INTEREST_CHANGES)
+			return;
+		rri->ri_WithCheckOptions = condition->options;
+		rri->ri_WithCheckOptionExprs = condition->option_exprs;
+	}
+	MuteConditions(rri, interest, IsCondition);
+}
+
+/*-------------------------------------------------------------------------
+ * Tuples and functions
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * The slot of a routed tuple may have kept values only: then the tuple made

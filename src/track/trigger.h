@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * trigger.h
- *	  How we learn of row changes: the trigger, and the row condition in its place.
+ *	  How we learn of row changes: the trigger, and the row condition and the check
+ *	  in its place.
  *
  *-------------------------------------------------------------------------
  */
