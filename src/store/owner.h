@@ -107,6 +107,9 @@ static inline uint64 OwnerKey(int number);
  */
 extern int	OwnerFind(uint64 key);
 
+/* The same for who knows where it was a while ago, or OWNER_NONE. */
+static inline int OwnerFindAt(int number, uint64 key);
+
 /*
  * Number of the slot of "key", which is made if there is none.  To have one is
  * optional: OWNER_NONE if others keep OwnerLock, for which only a loader waits a
@@ -216,6 +219,14 @@ static inline uint64
 OwnerAbsenceEpoch(int number, uint64 key)
 {
 	return ReadOwnerEpoch(number, key, &OwnerNames[number].absences);
+}
+
+static inline int
+OwnerFindAt(int number, uint64 key)
+{
+	if (number != OWNER_NONE && OwnerEpoch(number, key) != EPOCH_NONE)
+		return number;
+	return OwnerFind(key);
 }
 
 static inline uint64

@@ -524,7 +524,8 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 		DropEntry(partition, slot, entry, false);
 	}
 
-	has_slot = MakeSlots(partition, !if_room, again);
+	/* nobody takes the slot that is empty now, before the entry is there */
+	has_slot = slot != NULL || MakeSlots(partition, !if_room, again);
 	/* not before: to make slots may have taken a part of the ring */
 	if (units > LargestEntry(partition, RING_MAIN))
 		return STORE_TOO_LARGE;
@@ -535,7 +536,8 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 	if (ring == RINGS)
 		return STORE_FULL;
 
-	slot = IndexMakeSlot(partition, bits);
+	if (slot == NULL)
+		slot = IndexMakeSlot(partition, bits);
 	if (slot == NULL)
 	{
 		if (if_room)
@@ -581,10 +583,9 @@ WriteEntry(StoreEntry *entry, const StoreEntry *header,
 }
 
 /*
- * Where an entry goes, and room for it there, at the cost of others.  What the
- * ghost table knows goes to main, replacements and newcomers to the small ring;
- * but while main has space, or garbage for a good part of it, newcomers go
- * there.
+ * Where an entry goes, and room for it there, at the cost of others.
+ * Replacements go to the small ring, and so do newcomers, but for what the ghost
+ * table knows; while main has space, or garbage for a good part of it, they go there.
  */
 static int
 RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
@@ -613,7 +614,7 @@ RingForPut(StorePartition *partition, uint64 bits, uint64 units, bool replaces)
 	main_free = main_free || MainHasSpace(partition, units);
 
 	if (units > LargestEntry(partition, RING_SMALL) ||
-		(main_free && !replaces) || GhostTake(partition, bits))
+		(!replaces && (main_free || GhostTake(partition, bits))))
 		ring = RING_MAIN;
 
 	if (ring == RING_MAIN && main_free &&

@@ -120,7 +120,7 @@ TrackRelation(ItemRelation *relation)
 	tracked->narrivals = 0;
 	tracked->npassed = 0;
 	tracked->redefined = false;
-	tracked->owner = OWNER_NONE;
+	tracked->owner = relation->owner;
 	tracked->epoch = EPOCH_NONE;
 	tracked->counters = NULL;
 	return tracked;

@@ -23,7 +23,8 @@ typedef struct TrackedRelation
 	int			narrivals;		/* see arrival.h */
 	int			npassed;		/* rows inserted that were not noted */
 	bool		redefined;		/* DDL: publishes nothing */
-	int			owner;			/* slot to publish under, with this epoch */
+	int			owner;			/* slot to publish under, with this epoch; until
+								 * then, where it may be */
 	uint64		epoch;
 	CounterLine *counters;
 } TrackedRelation;

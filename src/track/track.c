@@ -21,6 +21,7 @@
 
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -106,15 +107,17 @@ TrackRowChange(ItemRelation *relation, HeapTuple old, HeapTuple new)
 		return INTEREST_ALL;
 	}
 
-	if (old != NULL)
-	{
-		ItemKey(shape, old, key);
-		oldhash = KeyHash(shape, relation->seed, key);
-	}
 	if (new != NULL)
 	{
 		ItemKey(shape, new, key);
 		newhash = KeyHash(shape, relation->seed, key);
+	}
+	if (old != NULL && new != NULL && HeapTupleIsHeapOnly(new))
+		oldhash = newhash;		/* it is found by the index entries of the old one */
+	else if (old != NULL)
+	{
+		ItemKey(shape, old, key);
+		oldhash = KeyHash(shape, relation->seed, key);
 	}
 
 	if (Phase == PHASE_PUBLISHED)
@@ -300,20 +303,19 @@ PublishKeys(bool publish)
 		if (relation->overflowed)
 		{
 			OwnerMoveEpoch(relation->key);
-			relation->owner = OwnerFind(relation->key);
+			relation->owner = OwnerFindAt(relation->owner, relation->key);
 			CountEffect(relation, COUNT_OVERFLOWS);
 			continue;
 		}
 		if (AbsencesAreVoid(relation))
 			OwnerMoveAbsences(relation->key);
-		if (publish && !relation->redefined)
-		{
+		relation->owner = OwnerFindAt(relation->owner, relation->key);
+		if (!publish || relation->redefined)
+			continue;
+		if (relation->owner == OWNER_NONE)
 			relation->owner = OwnerMake(relation->key, false);
-			if (relation->owner != OWNER_NONE)
-				relation->epoch = OwnerEpoch(relation->owner, relation->key);
-		}
-		else
-			relation->owner = OwnerFind(relation->key);
+		if (relation->owner != OWNER_NONE)
+			relation->epoch = OwnerEpoch(relation->owner, relation->key);
 	}
 
 	BeginNotesScan(&scan);
