@@ -38,12 +38,16 @@
 #include "testpoint.h"
 
 /*
- * Room for a row of so many bytes is asked for before it is cached; of several,
- * so many before: more would push each other out.
+ * Room for a row is asked for before it is cached: for so many bytes while its
+ * size is not known, and for no more than the most, as the processor finds out by
+ * itself what is written in order.  Of several rows, so many before: more would
+ * push each other out.
  */
 #define PREFETCH_ROOM	320
+#define PREFETCH_MOST	1024
 #define PREFETCH_AHEAD	4
 
+static void PrefetchRoomOf(const FillItem *item);
 static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
 Size
@@ -99,6 +103,10 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 	int			refused = 0;
 	int			busy = 0;
 
+	/* who looks up a key has asked for its room before */
+	for (int i = 0; if_room && i < Min(nitems, PREFETCH_AHEAD); i++)
+		PrefetchRoomOf(&items[i]);
+
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	for (int i = 0; i < nitems; i++)
 	{
@@ -119,7 +127,7 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		};
 
 		if (i + PREFETCH_AHEAD < nitems)
-			PrefetchRoom(access, items[i + PREFETCH_AHEAD].hash);
+			PrefetchRoomOf(&items[i + PREFETCH_AHEAD]);
 		if (i + PREFETCH_AHEAD / 2 < nitems)
 			PrefetchTail(access, items[i + PREFETCH_AHEAD / 2].hash);
 		SetContent(&content, &item->image);
@@ -145,6 +153,13 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		RelationCount(access->relation, COUNT_REFUSED, refused);
 	if (busy > 0)
 		RelationCount(access->relation, COUNT_BUSY, busy);
+}
+
+/* Of what is certain to be filled. */
+static void
+PrefetchRoomOf(const FillItem *item)
+{
+	StorePrefetchRoom(item->hash, Min(ImageSourceSize(&item->image), PREFETCH_MOST));
 }
 
 /*

@@ -312,7 +312,8 @@ RingPrefetchHead(StorePartition *partition, Size nbytes)
 	int			ring = RingOfNewcomer(partition);
 	char	   *head = (char *) EntryAt(partition, ring, partition->head[ring]);
 
-	for (char *line = head; line < head + nbytes; line += 64)
+	for (char *line = (char *) TYPEALIGN_DOWN(64, head);
+		 line < head + sizeof(StoreEntry) + nbytes; line += 64)
 		prefetch_for_write(line);
 	prefetch(EntryAt(partition, ring,
 					 pg_atomic_read_u64(&partition->tail[ring])));
