@@ -7,6 +7,7 @@
  * must be there to start again after a crash, which empties the cache).  It
  * visits the databases one after the other, and starts one worker in each;
  * when that one finds more work than for one, up to itemcache.preload_workers.
+ * Where the hot set says so before, all are started at once.
  * What the workers do is in preload_worker.c.
  *
  * All databases are visited twice: first for the places of the hot set
@@ -76,12 +77,12 @@ static void SetPhase(PreloaderPhase phase);
 static void LoadAll(void);
 static void EndStage(void);
 static void VisitDatabases(const HotSet *set);
-static bool HasHotTables(const HotSet *set, Oid dbid);
+static uint64 HotRanges(const HotSet *set, Oid dbid);
 static List *DatabasesToVisit(Oid after);
 static void ReportIgnored(const HotSet *set, const List *databases);
 static void SaveNowAndThen(void);
 static long TimeToSave(TimestampTz last);
-static void VisitDatabase(Oid dbid);
+static void VisitDatabase(Oid dbid, bool more);
 static bool StartWorker(Oid dbid, int number, BackgroundWorkerHandle **handle);
 static void NoteUnfinished(Oid dbid);
 static int	WorkersRunning(BackgroundWorkerHandle **handles, int n);
@@ -320,13 +321,14 @@ VisitDatabases(const HotSet *set)
 	foreach(lc, databases)
 	{
 		Oid			dbid = lfirst_oid(lc);
+		uint64		nranges = set != NULL ? HotRanges(set, dbid) : 0;
 
 		if (LauncherMustStop())
 			break;
-		if (set != NULL && !HasHotTables(set, dbid))
+		if (set != NULL && nranges == 0)
 			continue;
 		do
-			VisitDatabase(dbid);
+			VisitDatabase(dbid, nranges > 1);
 		while (Preload->again && !LauncherMustStop());
 		if (ShutdownRequestPending)
 			break;
@@ -339,15 +341,18 @@ VisitDatabases(const HotSet *set)
 	list_free(databases);
 }
 
-static bool
-HasHotTables(const HotSet *set, Oid dbid)
+/* How many ranges the hot set has of a database's tables. */
+static uint64
+HotRanges(const HotSet *set, Oid dbid)
 {
+	uint64		nranges = 0;
+
 	for (int i = 0; i < set->ntables; i++)
 	{
 		if (set->tables[i].dbid == dbid)
-			return true;
+			nranges += set->tables[i].nranges;
 	}
-	return false;
+	return nranges;
 }
 
 /* One message for all of what is no longer as it was saved. */
@@ -405,9 +410,12 @@ DatabasesToVisit(Oid after)
 	return databases;
 }
 
-/* Have a database's tables loaded, and wait until that is done. */
+/*
+ * Have a database's tables loaded, and wait until that is done.  "more": there is
+ * more of them than for one worker, as far as is known.
+ */
 static void
-VisitDatabase(Oid dbid)
+VisitDatabase(Oid dbid, bool more)
 {
 	BackgroundWorkerHandle *handles[PRELOAD_MAX_WORKERS] = {NULL};
 	int			started = 0;	/* workers started so far */
@@ -418,7 +426,7 @@ VisitDatabase(Oid dbid)
 	Preload->run++;
 	Preload->leave = false;
 	Preload->again = false;
-	Preload->more = false;
+	Preload->more = more;
 	Preload->finished = false;
 	Preload->begun = 0;
 	LWLockRelease(&Preload->lock);

@@ -93,6 +93,7 @@ static PreloadState ReadBlocks(PageLoader *loader, const BlockRange *range,
 static PreloadState ReadPlacesOfRange(PageLoader *loader,
 									  const BlockRange *range,
 									  BlockNumber *block);
+static bool FollowsOnOthers(const HotBlock *hot, int i);
 static Relation OpenIfFree(Oid relid);
 static void WorkerWait(void);
 static void EndTable(PreloadState outcome);
@@ -567,7 +568,7 @@ ReadPlacesOfRange(PageLoader *loader, const BlockRange *range,
 		CHECK_FOR_INTERRUPTS();
 		for (; ahead < nhot && ahead <= i + maintenance_io_concurrency; ahead++)
 		{
-			if (hot[ahead].block < nblocks)
+			if (hot[ahead].block < nblocks && !FollowsOnOthers(hot, ahead))
 				PrefetchBuffer(loader->rel, MAIN_FORKNUM, hot[ahead].block);
 		}
 		*block = hot[i].block;
@@ -576,6 +577,17 @@ ReadPlacesOfRange(PageLoader *loader, const BlockRange *range,
 			return PRELOAD_FULL;
 	}
 	return PRELOAD_DONE;
+}
+
+/*
+ * Are the blocks before a block of the hot set in it as well?  What is read in
+ * order the kernel reads ahead by itself, and to ask for it takes longer than to
+ * have it from the kernel's cache.
+ */
+static bool
+FollowsOnOthers(const HotBlock *hot, int i)
+{
+	return i >= 2 && hot[i].block == hot[i - 2].block + 2;
 }
 
 /*
