@@ -301,8 +301,8 @@ my @readers = map {
 } ($standby, $behind);
 
 write_on($primary, int($seconds / 2));
-my $before = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
 stop_while_written();
+my $before = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
 $standby->promote;
 $standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
 my $after = $standby->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE leaf_of IS NULL});
