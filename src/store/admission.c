@@ -9,13 +9,12 @@
  * and it has paid if it is hit there.  If hardly any newcomer of an owner is,
  * then only one in 2, 4, ... 2^ADMISSION_MAX of its misses puts one in.
  *
- * Why this does no harm either.  Of a key that is not admitted the fingerprint
- * goes into the ghost table, as if it had been put in and evicted at once; a key
- * that is found there is admitted, and goes to the main ring.  So the
- * second request of a key while the ghost table remembers it puts it in, whatever
- * the owner's share.  What is lost are the hits that newcomers would have had in
- * the small ring, which are few, or they would be admitted: a key has one miss
- * more for it, once.
+ * Why this does no harm either.  The fingerprint of a key that is not admitted
+ * goes into the ghost table as if it had been put in; a key that is found there is
+ * admitted, and goes to the main ring.  So the second request of a key while the
+ * ghost table remembers it puts it in, whatever the owner's share.  What is lost are
+ * the hits that newcomers would have had in the small ring, which are few, or they
+ * would be admitted: a key has one miss more for it, once.
  *
  * What is measured.  Newcomers that were put in, and those of them that were hit
  * (for the first time) while they were as young as they would have been if all had
@@ -27,8 +26,11 @@
  * rises later than it might.
  *
  * The share is decided anew after ADMISSION_WINDOW newcomers, or as soon as
- * FOUND_MANY of them were hit; and it rises in any case where misses are few, as
- * fills cost nobody anything then.
+ * FOUND_MANY of them were hit.  All are put in as soon as FOUND_SURE of them were, if
+ * that is one in SURE_ONE_IN: who reads a large table and then goes on as before
+ * loses no time to come back.  (Where one in two hundred is found, that happens by
+ * chance in one window of ten thousand.)  And the share rises in any case where misses
+ * are few, as fills cost nobody anything then.
  *
  * Who is sampled is decided by the hash and the number of the window: at random,
  * but not by a source of randomness; and for another part of the keys in the next
@@ -62,6 +64,10 @@
 #define ADMISSION_WINDOW	4096
 #define FOUND_FEW			31
 #define FOUND_MANY			41
+
+/* So many hits, if they are of one in so many, put an end to sampling at once. */
+#define FOUND_SURE			16
+#define SURE_ONE_IN			64
 
 /* Misses a second that are few, and after how many seconds that is asked. */
 #define FEW_MISSES			2000
@@ -147,14 +153,20 @@ CountNewcomerFound(const StoreItem *item)
 	Owner	   *owner = OwnerOfEpoch(item->epoch);
 	uint32		word = pg_atomic_read_u32(&owner->admission);
 	int			halvings = Halvings(word);
+	uint32		found;
 
 	StaticAssertStmt(offsetof(StorePartition, tail) == 0,
 					 "an item's partition is where its tails are");
 	if (AgeInRing(partition, RING_SMALL, item->position) >
 		store_layout.ring_units[RING_SMALL] >> halvings)
 		return;
-	if (pg_atomic_add_fetch_u32(&owner->newcomers_found, 1) == FOUND_MANY &&
-		halvings > 0)
+	found = pg_atomic_add_fetch_u32(&owner->newcomers_found, 1);
+	if (halvings == 0)
+		return;
+	if (found >= FOUND_SURE &&
+		pg_atomic_read_u32(&owner->newcomers) <= found * SURE_ONE_IN)
+		BeginWindow(owner, word, 0);
+	else if (found == FOUND_MANY)
 		BeginWindow(owner, word, halvings - 1);
 }
 

@@ -547,6 +547,9 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 				  SlotEntry(partition, pg_atomic_read_u64(slot)), true);
 	}
 
+	if (ring == RING_SMALL && old_ring == RINGS)
+		GhostAdd(partition, bits);
+
 	/* what is read from the table, is not back, and costs another its place */
 	if (committed && !if_room && old_ring == RINGS && ring == RING_SMALL)
 		CountNewcomer(EntryEpoch(header));

@@ -5,10 +5,17 @@
  *
  * Eviction is S3-FIFO (Yang et al., "FIFO queues are all you need for cache
  * eviction", SOSP 2023).  What reaches the tail of the small ring moves to
- * the main ring if it was used more than once, else it is evicted and leaves
- * its fingerprint in the ghost table.  What reaches the tail of the main ring
- * goes around again if it was used, which uses up one use, else it is
- * evicted.
+ * the main ring if it was used more than once, else it is evicted.  What comes
+ * back while the ghost table knows its fingerprint goes to the main ring.  What
+ * reaches the tail of the main ring goes around again if it was used, which uses
+ * up one use, else it is evicted.
+ *
+ * The textbook takes a fingerprint when the small ring evicts an entry, and keeps
+ * as many as the main ring has entries.  We take it when the entry is put into the
+ * small ring, and keep as many as there are entries, which comes to the same while
+ * all that is missed is put in.  Where only a sample is (admission.c), the small
+ * ring goes around more slowly: fingerprints that its evictions leave would be
+ * younger than the requests they stand for, and bring back what is long out of use.
  *
  * Beyond the textbook there is garbage: an entry that was removed, replaced,
  * or whose owner's epoch has moved stays in its ring until the tail passes
@@ -410,8 +417,6 @@ PopTail(StorePartition *partition, int ring, RoomPolicy policy, int *budget)
 		}
 	}
 
-	if (ring == RING_SMALL)
-		GhostAdd(partition, EntryHash(entry));
 	DropEntry(partition, slot, entry, true);
 	AdvanceTail(partition, ring, next);
 	return true;
@@ -438,7 +443,10 @@ Reinsert(StorePartition *partition, int ring, StoreEntry *entry,
 	IndexMove(slot, ring, to_position, freq);
 }
 
-/* Move the entry at the tail of the small ring to the head of the main ring. */
+/*
+ * Move the entry at the tail of the small ring to the head of the main ring.  Its
+ * fingerprint makes room for those of others.
+ */
 static void
 Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
 		int *budget)
@@ -451,6 +459,7 @@ Promote(StorePartition *partition, StoreEntry *entry, StoreSlot *slot,
 		!MakeRoom(partition, RING_MAIN, units, ROOM_KEEP, budget))
 		MakeRoom(partition, RING_MAIN, units, ROOM_EVICT, budget);
 
+	GhostTake(partition, EntryHash(entry));
 	to = RingAppend(partition, RING_MAIN, units, &position);
 	memcpy(to, entry, units * STORE_UNIT);
 	pg_write_barrier();
@@ -522,8 +531,8 @@ GhostFind(StorePartition *partition, const StoreGhosts *ghosts, uint16 tag)
 {
 	uint64		ways;
 
-	/* as many fingerprints count as the main ring has items */
-	ways = partition->items[RING_MAIN] * GROUP_BUCKETS /
+	/* as many fingerprints count as there are items */
+	ways = ItemCount(partition) * GROUP_BUCKETS /
 		IndexBuckets(ReadIndexSize(partition->number)) + 1;
 	ways = Min(ways, GHOST_WAYS);
 

@@ -61,6 +61,7 @@ typedef struct Textbook
 static uint32 RequestZipf(const Trace *trace, uint64 n);
 static uint32 RequestScans(const Trace *trace, uint64 n);
 static uint32 RequestLongScans(const Trace *trace, uint64 n);
+static uint32 RequestReturningScans(const Trace *trace, uint64 n);
 static uint32 RequestShifting(const Trace *trace, uint64 n);
 static uint32 RequestLoop(const Trace *trace, uint64 n);
 static uint32 RequestLoopAndZipf(const Trace *trace, uint64 n);
@@ -74,6 +75,7 @@ static const Trace traces[] = {
 	{.name = "Zipf 1.1", .request = RequestZipf, .skew = 1.1},
 	{.name = "Zipf and scans", .request = RequestScans, .skew = 0.9},
 	{.name = "Zipf and long scans", .request = RequestLongScans, .skew = 0.9},
+	{.name = "Zipf and long scans that return", .request = RequestReturningScans, .skew = 0.9},
 	{.name = "a hot set that shifts", .request = RequestShifting, .skew = 0.9},
 	{.name = "a loop that does not fit", .request = RequestLoop, .skew = 0.9},
 	{.name = "a loop that fits, and Zipf", .request = RequestLoopAndZipf, .skew = 0.9}
@@ -158,6 +160,18 @@ RequestLongScans(const Trace *trace, uint64 n)
 	if (i >= length)
 		return DrawKey(trace);
 	return trace->nkeys + round * length + i + 1;
+}
+
+/* The same, but of the same keys each time. */
+static uint32
+RequestReturningScans(const Trace *trace, uint64 n)
+{
+	uint64		length = 2 * trace->held;
+	uint64		i = n % (2 * length);
+
+	if (i >= length)
+		return DrawKey(trace);
+	return trace->nkeys + i + 1;
 }
 
 /* Which keys are wanted most changes a little with each half of what is held. */
