@@ -47,7 +47,7 @@
 #define PREFETCH_MOST	1024
 #define PREFETCH_AHEAD	4
 
-static void PrefetchRoomOf(const FillItem *item);
+static void PrefetchRoomOf(const FillItem *item, bool load);
 static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
 Size
@@ -105,7 +105,7 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 
 	/* who looks up a key has asked for its room before */
 	for (int i = 0; if_room && i < Min(nitems, PREFETCH_AHEAD); i++)
-		PrefetchRoomOf(&items[i]);
+		PrefetchRoomOf(&items[i], true);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	for (int i = 0; i < nitems; i++)
@@ -127,7 +127,7 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		};
 
 		if (i + PREFETCH_AHEAD < nitems)
-			PrefetchRoomOf(&items[i + PREFETCH_AHEAD]);
+			PrefetchRoomOf(&items[i + PREFETCH_AHEAD], if_room);
 		if (i + PREFETCH_AHEAD / 2 < nitems)
 			PrefetchTail(access, items[i + PREFETCH_AHEAD / 2].hash);
 		SetContent(&content, &item->image);
@@ -155,11 +155,15 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		RelationCount(access->relation, COUNT_BUSY, busy);
 }
 
-/* Of what is certain to be filled. */
+/* Of what is certain to be filled, by a load or not. */
 static void
-PrefetchRoomOf(const FillItem *item)
+PrefetchRoomOf(const FillItem *item, bool load)
 {
-	StorePrefetchRoom(item->hash, Min(ImageSourceSize(&item->image), PREFETCH_MOST));
+	Size		size = Min(ImageSourceSize(&item->image), PREFETCH_MOST);
+
+	if (load)
+		StoreMapRoom(item->hash, size);
+	StorePrefetchRoom(item->hash, size);
 }
 
 /*

@@ -94,6 +94,14 @@
 #define SWEEP_PER_PUT		64
 #define SWEEP_PER_ROUND		1024
 
+/*
+ * A part of a ring whose memory is mapped at once: what Linux maps around a page
+ * that is read, as far as it is there (fault_around_bytes).  And the least size of
+ * a page.
+ */
+#define MAP_PART			65536
+#define MAP_PAGE			4096
+
 StoreLayout store_layout;
 
 static LWLockPadded *partition_locks = NULL;
@@ -237,6 +245,30 @@ void
 StorePrefetchTail(uint64 hash, Size nbytes)
 {
 	RingPrefetchTail(PartitionAt(PartitionNumber(hash)), nbytes);
+}
+
+/*
+ * By reading a byte of each page, once for each part of the ring that the head
+ * comes to.  Nobody's lock is needed, as nothing is done with what is read.
+ */
+void
+StoreMapRoom(uint64 hash, Size nbytes)
+{
+	static const char *mapped[MAX_PARTITIONS];
+	int			number = PartitionNumber(hash);
+	StorePartition *partition = PartitionAt(number);
+	const char *head = (char *) EntryAt(partition, RING_MAIN,
+										partition->head[RING_MAIN]);
+	const char *part = (char *) TYPEALIGN_DOWN(MAP_PART,
+											   head + sizeof(StoreEntry) + nbytes - 1);
+	const char *end = Min(part + MAP_PART,
+						  (char *) partition + store_layout.stride);
+
+	if (part == mapped[number])
+		return;
+	mapped[number] = part;
+	for (const char *page = Max(head, part); page < end; page += MAP_PAGE)
+		(void) *(const volatile char *) page;
 }
 
 StoreResult

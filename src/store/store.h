@@ -145,6 +145,13 @@ extern void StorePrefetchFill(uint64 hash);
 extern void StorePrefetchRoom(uint64 hash, Size nbytes);
 extern void StorePrefetchTail(uint64 hash, Size nbytes);
 
+/*
+ * For who fills very much: have the kernel map for this process the memory that so
+ * many bytes of the hash will be written to, and what comes next.  Otherwise it is
+ * done page by page, under the lock.
+ */
+extern void StoreMapRoom(uint64 hash, Size nbytes);
+
 extern void StorePrefetch(int nhashes, const uint64 *hashes, Size nbytes,
 						  StoreHint *hints);
 
