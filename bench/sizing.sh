@@ -84,7 +84,7 @@ measure_size()
 	begin_values "sizing_$items"
 	recommend_memory "$items"
 
-	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on"
+	settings="itemcache.memory=${MEMORY}MB itemcache.preload=on itemcache.preload_workers=2"
 	for ((round = 0; round < $(rounds 1 3); round++)); do
 		# shellcheck disable=SC2086
 		first_answer "SELECT (itemcache.get(NULL::sizing, 4242)).name" "item number 4242" $settings

@@ -78,7 +78,7 @@ DefineSettings(void)
 							"Background workers that load tables side by side.",
 							"They count towards max_worker_processes.",
 							&itemcache_preload_workers,
-							2, 1, 64,
+							4, 1, 64,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("itemcache.save_interval",
