@@ -346,8 +346,6 @@ RingPrefetchTail(StorePartition *partition, Size nbytes)
 	bits = EntryHash(EntryAt(partition, ring, tail));
 	prefetch_for_write(BucketAt(partition, FirstBucket(bits, size)));
 	prefetch_for_write(BucketAt(partition, SecondBucket(bits, size)));
-	if (ring == RING_SMALL)
-		GhostPrefetch(partition, bits);
 }
 
 /*

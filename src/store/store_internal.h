@@ -145,8 +145,8 @@ typedef struct StoreBucket
 /*
  * Fingerprints (tags) of what was put into the small ring, or might have been,
  * newest first; 0 where there is none yet.  Written under the partition's lock, and
- * by who fills nothing also without it (admission.c): two at a time may lose a fingerprint, or double it.
- * So fingerprints are hints.
+ * by who fills nothing also without it (admission.c): two at a time may lose a
+ * fingerprint, or double it.  So fingerprints are hints.
  */
 #define GHOST_WAYS			32
 
