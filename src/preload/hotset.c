@@ -53,6 +53,13 @@
  */
 #define HOTSET_MAX_PLACES	(16 * 1024 * 1024)
 
+/*
+ * Where less than this part of the memory is free, only one in so many is kept of
+ * the places that have not been used since they came: see "The hot set" in README.
+ */
+#define FULL_PART			16
+#define FULL_STEP			4
+
 /* Entries looked at, and places written, at a time. */
 #define WALK_BATCH			512
 
@@ -162,8 +169,8 @@ SaveHotSet(void)
 }
 
 /*
- * Where there are more than are kept, those that were used go first; of the
- * others, one in so many is taken.
+ * Where there are more than are kept, or more than may fit again, those that were
+ * used go first; of the others, one in so many is taken.
  */
 static void
 CollectPlaces(Collection *collection)
@@ -179,6 +186,8 @@ CollectPlaces(Collection *collection)
 	StoreGetStats(&stats);
 	max = Min(stats.items + stats.items / 64 + WALK_BATCH, HOTSET_MAX_PLACES);
 	step = stats.items / HOTSET_MAX_PLACES + 1;
+	if (stats.used >= stats.capacity - stats.capacity / FULL_PART)
+		step = Max(step, FULL_STEP);
 	collection->places = MemoryContextAllocHuge(CurrentMemoryContext,
 												max * sizeof(uint64));
 	collection->uses = palloc0(OwnerCount() * sizeof(uint64));
