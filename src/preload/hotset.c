@@ -54,9 +54,11 @@
 #define HOTSET_MAX_PLACES	(16 * 1024 * 1024)
 
 /*
- * Where less than this part of the memory is free, only one in so many is kept of
- * the places that have not been used since they came: see "The hot set" in README.
+ * Where the memory is no more than this, and less than such a part of it is free,
+ * only one in so many is kept of the places that have not been used since they came:
+ * see "The hot set" in README.
  */
+#define SMALL_MEMORY		((Size) 16 * 1024 * 1024)
 #define FULL_PART			16
 #define FULL_STEP			4
 
@@ -186,7 +188,8 @@ CollectPlaces(Collection *collection)
 	StoreGetStats(&stats);
 	max = Min(stats.items + stats.items / 64 + WALK_BATCH, HOTSET_MAX_PLACES);
 	step = stats.items / HOTSET_MAX_PLACES + 1;
-	if (stats.used >= stats.capacity - stats.capacity / FULL_PART)
+	if (stats.memory <= SMALL_MEMORY &&
+		stats.used >= stats.capacity - stats.capacity / FULL_PART)
 		step = Max(step, FULL_STEP);
 	collection->places = MemoryContextAllocHuge(CurrentMemoryContext,
 												max * sizeof(uint64));
