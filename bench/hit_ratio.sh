@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
 # Misses of a trace with scans in it, replayed with itemcache.get() on a table
-# of rows of one size, against those of a textbook S3-FIFO (s3fifo_sim.pl) that
+# of rows of one size, against those of a textbook S3-FIFO (of t/store) that
 # holds as many items, at a tenth and a fifth of the trace's footprint.
 
 # Nine requests of ten follow Zipf's law (0.9) over so many keys; between them
@@ -32,6 +32,7 @@ run perl "$WORK/trace.pl" "$(rounds 200000 4000000)" $keys >"$WORK/trace" ||
 	die "$SCENARIO: no trace"
 footprint=$(sort -u "$WORK/trace" | wc -l)
 
+build_store_test
 want_server itemcache.memory=640MB
 sql "CREATE TABLE blocks (id bigint PRIMARY KEY, data text)" \
 	"ALTER TABLE blocks ALTER data SET STORAGE EXTERNAL" \
@@ -59,8 +60,7 @@ for percent in $(rounds 20 "10 20"); do
 	kb=$((target * 300 / 1024))
 	replay $kb
 	replay $((kb * target / HELD))
-	simulated=$("$SOURCE/bench/s3fifo_sim.pl" "$HELD" "$WORK/trace" |
-		sed -n 's/.* misses \([0-9]*\) .*/\1/p')
+	simulated=$(run "$STORE_TEST" textbook "$HELD" "$WORK/trace")
 	add cache "$MISSES" misses
 	add textbook "$simulated" misses
 	report "misses, $HELD of $footprint items fit" "textbook S3-FIFO" at_most 1.01 cache textbook

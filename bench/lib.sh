@@ -305,6 +305,15 @@ want_cached()
 		die "$SCENARIO: only $VALUE of $rows rows of $1 fit into the cache"
 }
 
+# The program that tests the store by itself: $STORE_TEST.
+build_store_test()
+{
+	STORE_TEST=$WORK/out/store_test
+	[ -x "$STORE_TEST" ] ||
+		run make -s -C "$SOURCE/t/store" "PG_CONFIG=$PG_CONFIG" "PROGRAM=$STORE_TEST" >"$WORK/output" 2>&1 ||
+		die "$SCENARIO: cannot build t/store" "$(cat "$WORK/output")"
+}
+
 # wait_preloaded TABLE COLUMNS: until it has been loaded after a start; what
 # itemcache.preload_progress then says, into $VALUE
 wait_preloaded()

@@ -5,13 +5,11 @@
 # holds as many items: at a tenth and a fifth of the keys that are wanted more than
 # once.  hit_ratio does it by SQL, for one trace.
 
-program=$WORK/out/store_test
-run make -s -C "$SOURCE/t/store" "PG_CONFIG=$PG_CONFIG" "PROGRAM=$program" >"$WORK/output" 2>&1 ||
-	die "$SCENARIO: cannot build t/store" "$(cat "$WORK/output")"
+build_store_test
 
 # 2 MB for a partition; rows of 2000 bytes, a thousand in each
 # shellcheck disable=SC2046
-run "$program" 1 2000 $(rounds "8 32" "8 32 128 512") >"$WORK/traces" ||
+run "$STORE_TEST" 1 2000 $(rounds "8 32" "8 32 128 512") >"$WORK/traces" ||
 	grep -q '^not ok' "$WORK/traces" || die "$SCENARIO: failed" "$(tail -n 5 "$WORK/traces")"
 number=0
 while IFS='|' read -r partitions percent trace misses textbook; do

@@ -8,6 +8,8 @@
  * many megabytes for the store, each of which is tried.  Each test has a store of
  * its own, in a process of its own: how many partitions there are is decided once.
  *
+ * "textbook CAPACITY FILE" instead says how often a textbook S3-FIFO misses.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -71,6 +73,12 @@ static bool RunCase(const Case *this);
 int
 main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "textbook") == 0)
+	{
+		printf(UINT64_FORMAT "\n", TextbookMisses(strtoull(argv[2], NULL, 10), argv[3]));
+		return 0;
+	}
+
 	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	printf("# seed %llu\n", (unsigned long long) random_state);
 	fflush(stdout);

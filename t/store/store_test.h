@@ -72,4 +72,7 @@ extern void TestRace(const Case *this);
 extern void TestTrace(const Case *this);
 extern int	TraceCount(void);
 
+/* How often a textbook S3-FIFO of so many items misses, of a trace in a file. */
+extern uint64 TextbookMisses(uint64 capacity, const char *file);
+
 #endif							/* STORE_TEST_H */

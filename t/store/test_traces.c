@@ -5,14 +5,24 @@
  *
  * The textbook's ("FIFO queues are all you need for cache eviction", Yang et al.,
  * SOSP 2023, algorithm 1) is one cache of as many items as the store has in the
- * end, which knows each key that it has evicted.  The store has partitions,
- * fingerprints, and fills only what pays.
+ * end, all of one size, which knows each key that it has evicted.  The store has
+ * partitions, fingerprints, and fills only what pays.
+ *
+ *		small	a tenth of the capacity: newcomers
+ *		main	the rest: what was used more than once in small, and what comes
+ *				back while ghost remembers it
+ *		ghost	keys only, as many as main has room for
+ *
+ * An item counts its uses since it entered its queue, up to three.  Until something
+ * has been evicted for the first time, newcomers go to main once small has its size,
+ * as in the authors' own implementation (libCacheSim).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "store/admission.h"
 #include "store_test.h"
@@ -109,6 +119,31 @@ TestTrace(const Case *this)
 		  stats.partitions, (int) stats.items, this->percent, trace.name,
 		  (int) misses, (int) textbook, (double) misses / textbook);
 	free(requests);
+}
+
+/* The keys are the numbers of the file, one on each line. */
+uint64
+TextbookMisses(uint64 capacity, const char *file)
+{
+	FILE	   *stream = fopen(file, "r");
+	uint64		size = 1024;
+	uint32	   *requests = malloc(size * sizeof(uint32));
+	uint64		n = 0;
+	uint32		max = 0;
+
+	if (stream == NULL)
+	{
+		perror(file);
+		exit(1);
+	}
+	while (fscanf(stream, "%u", &requests[n]) == 1)
+	{
+		max = Max(max, requests[n]);
+		if (++n == size)
+			requests = realloc(requests, (size *= 2) * sizeof(uint32));
+	}
+	fclose(stream);
+	return ReplayInTextbook(capacity, max, requests, n);
 }
 
 int
@@ -227,7 +262,7 @@ ReplayInStore(const Case *this, const uint32 *requests, uint64 n)
 }
 
 /*
- * The textbook's; bench/s3fifo_sim.pl is the same
+ * The textbook's
  */
 
 static Queue
