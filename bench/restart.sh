@@ -3,8 +3,9 @@
 # After a restart, how long until 9 lookups of 10 are hits again: four clients
 # look up items by Zipf's law over all of them, from the moment the server (for
 # Redis: Redis) is told to start.  A hit is an item in the cache, in Redis, or
-# whose page is in shared buffers.  Both of these have the whole table when the
-# server is stopped, so that the hot set, and autoprewarm's file, name all of it.
+# whose page is in shared buffers.  The cache and shared buffers both have the whole
+# table when the server is stopped, so that the hot set, and autoprewarm's file, name
+# all of it.
 # The kernel has the table in its cache all the time, and PostgreSQL itself stays up
 # and warm when Redis is restarted.  What takes long to be warm is restarted once.
 
