@@ -105,4 +105,4 @@ fi
 for side in itemcache_no_preload buffers prewarm redis; do
 	[ ! -e "$WORK/values/$side" ] || versus "restart, until 90 % are hits: speed" "$(side_name $side)" $side itemcache
 done
-say "  (itemcache: $(sort -g "$WORK/values/itemcache" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }') ms)"
+say "  (itemcache: $(median <"$WORK/values/itemcache") ms)"
