@@ -47,6 +47,7 @@
 #define PREFETCH_MOST	1024
 #define PREFETCH_AHEAD	4
 
+static bool FillsAll(const ItemAccess *access);
 static void PrefetchRoomOf(const FillItem *item, bool load);
 static bool PrepareItems(Buffer buffer, FillItem *items, int nitems);
 
@@ -83,15 +84,22 @@ PrefetchFill(const ItemAccess *access, uint64 hash)
 void
 PrefetchRoom(const ItemAccess *access, uint64 hash)
 {
-	if (access->fill && AdmissionOneIn(EpochOwner(access->epoch)) == 1)
+	if (FillsAll(access))
 		StorePrefetchRoom(hash, PREFETCH_ROOM);
 }
 
 void
 PrefetchTail(const ItemAccess *access, uint64 hash)
 {
-	if (access->fill && AdmissionOneIn(EpochOwner(access->epoch)) == 1)
+	if (FillsAll(access))
 		StorePrefetchTail(hash, PREFETCH_ROOM);
+}
+
+/* Or is only a sample of what is missed put in? */
+static bool
+FillsAll(const ItemAccess *access)
+{
+	return access->fill && AdmissionOneIn(EpochOwner(access->epoch)) == 1;
 }
 
 void
@@ -129,7 +137,7 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		if (i + PREFETCH_AHEAD < nitems)
 			PrefetchRoomOf(&items[i + PREFETCH_AHEAD], if_room);
 		if (i + PREFETCH_AHEAD / 2 < nitems)
-			PrefetchTail(access, items[i + PREFETCH_AHEAD / 2].hash);
+			StorePrefetchTail(items[i + PREFETCH_AHEAD / 2].hash, PREFETCH_ROOM);
 		SetContent(&content, &item->image);
 		item->result = STORE_STALE;
 		if (item->xid != 0)

@@ -72,6 +72,8 @@ typedef enum AheadResult
 
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
 static Page PrefetchPlace(Relation rel, AheadItem *item);
+static void PrefetchRest(const ItemAccess *access, uint64 hash,
+						 const AheadItem *item, Page page);
 static void PrefetchTuple(Page page, OffsetNumber offset);
 static void PrefetchBytes(const char *bytes, Size length);
 static bool SearchItem(ItemReader *reader, const ItemAccess *access,
@@ -195,41 +197,38 @@ FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 {
 	bool		want_rows = get_tablespace_io_concurrency(reader->rel->rd_rel->reltablespace) > 0;
 	Page		page = NULL;
+	int			last = -1;
 	AbsenceFill absence;
 
 	BeginAbsences(&absence, access);
 	for (int i = 0; i < nkeys; i++)
 	{
-		ItemPointer tid = NULL;
-		Page		before = page;
+		ItemPointer tid;
 
 		CHECK_FOR_INTERRUPTS();
-		page = NULL;
 		items[i].absence = absence;
 		items[i].recent = InvalidBuffer;
-		if (keys[i] != NULL)
-		{
-			PrefetchFill(access, hashes[i]);
-			NextAbsence(&items[i].absence, hashes[i]);
-			BeginSearch(reader, keys[i]);
-			tid = NextPlace(reader);
-			PrefetchRoom(access, hashes[i]);
-		}
+		ItemPointerSetInvalid(&items[i].tid);
+		if (keys[i] == NULL)
+			continue;
+
+		PrefetchFill(access, hashes[i]);
+		NextAbsence(&items[i].absence, hashes[i]);
+		BeginSearch(reader, keys[i]);
+		tid = NextPlace(reader);
 		if (tid != NULL)
-		{
 			items[i].tid = *tid;
-			if (want_rows)
-				page = PrefetchPlace(reader->rel, &items[i]);
-		}
-		else
-			ItemPointerSetInvalid(&items[i].tid);
-		if (i > 0 && keys[i - 1] != NULL)
-			PrefetchTail(access, hashes[i - 1]);
-		if (before != NULL)
-			PrefetchTuple(before, ItemPointerGetOffsetNumber(&items[i - 1].tid));
+
+		/* each step a search after the one before */
+		PrefetchRoom(access, hashes[i]);
+		if (last >= 0)
+			PrefetchRest(access, hashes[last], &items[last], page);
+		page = tid != NULL && want_rows ?
+			PrefetchPlace(reader->rel, &items[i]) : NULL;
+		last = i;
 	}
-	if (page != NULL)
-		PrefetchTuple(page, ItemPointerGetOffsetNumber(&items[nkeys - 1].tid));
+	if (last >= 0)
+		PrefetchRest(access, hashes[last], &items[last], page);
 }
 
 /*
@@ -257,7 +256,16 @@ PrefetchPlace(Relation rel, AheadItem *item)
 	return page;
 }
 
-/* The row, when what leads to it is there. */
+/* What has to go for a row, and the row itself, when what leads to them is there. */
+static void
+PrefetchRest(const ItemAccess *access, uint64 hash, const AheadItem *item,
+			 Page page)
+{
+	PrefetchTail(access, hash);
+	if (page != NULL)
+		PrefetchTuple(page, ItemPointerGetOffsetNumber(&item->tid));
+}
+
 static void
 PrefetchTuple(Page page, OffsetNumber offset)
 {
