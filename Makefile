@@ -27,6 +27,7 @@ OBJS = \
 	src/table/warmth.o \
 	src/lookup/absence.o \
 	src/lookup/alias.o \
+	src/lookup/descent.o \
 	src/lookup/fetch.o \
 	src/lookup/fill.o \
 	src/lookup/keytest.o \

@@ -141,6 +141,24 @@ LockOrStrongerHeld(const LOCKTAG *tag, LOCKMODE mode)
 #define BeginIndexFetch(rel)	table_index_fetch_begin(rel)
 #endif
 
+/*
+ * Descend to the leaf page of a b-tree that a key is on, or would be.  16 asks for
+ * the table, 17 for no snapshot, and 19 whether the way back is wanted.
+ */
+#if PG_VERSION_NUM >= 190000
+#define SearchLeaf(index, rel, key, snapshot, leaf) \
+	((void) _bt_search((index), (rel), (key), (leaf), BT_READ, false))
+#elif PG_VERSION_NUM >= 170000
+#define SearchLeaf(index, rel, key, snapshot, leaf) \
+	_bt_freestack(_bt_search((index), (rel), (key), (leaf), BT_READ))
+#elif PG_VERSION_NUM >= 160000
+#define SearchLeaf(index, rel, key, snapshot, leaf) \
+	_bt_freestack(_bt_search((index), (rel), (key), (leaf), BT_READ, (snapshot)))
+#else
+#define SearchLeaf(index, rel, key, snapshot, leaf) \
+	_bt_freestack(_bt_search((index), (key), (leaf), BT_READ, (snapshot)))
+#endif
+
 /* 16 keeps what permissions a relation is checked for in nodes of their own. */
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"

@@ -30,6 +30,7 @@
 #include "lookup/alias.h"
 #include "lookup/fetch.h"
 #include "lookup/fill.h"
+#include "lookup/lookup.h"
 #include "lookup/visibility.h"
 #include "miscadmin.h"
 #include "settings.h"
@@ -43,6 +44,7 @@
 
 static void FitRelation(ItemFetcher *fetcher);
 static void FindPlansIndex(ItemFetcher *fetcher);
+static void CountHit(ItemFetcher *fetcher);
 static void BeginFetchAccess(ItemFetcher *fetcher, ItemAccess *access);
 static bool FetchFromCache(ItemFetcher *fetcher, const ItemAccess *access,
 						   const Datum *key, uint64 hash,
@@ -66,8 +68,10 @@ static void NoteOther(ItemFetcher *fetcher, int row, ItemPointer tid);
 static void GetColumns(const ItemFetcher *fetcher, Datum *values, bool *isnull,
 					   ItemPointer tid);
 static void OpenReader(ItemFetcher *fetcher, const ItemAccess *access);
-static void FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
+static bool FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 						const uint64 *hashes, FetchHint *hints);
+static void FindAhead(ItemFetcher *fetcher, const ItemAccess *access,
+					  const Datum *key, uint64 hash, FetchHint *hint);
 
 void
 BeginFetcher(ItemFetcher *fetcher, PlanState *ps, Oid relid, Oid index,
@@ -177,7 +181,7 @@ FindPlansIndex(ItemFetcher *fetcher)
 	fetcher->seed = fetcher->unique->seed;
 }
 
-void
+int
 PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 			  const uint64 *hashes, FetchHint *hints)
 {
@@ -204,29 +208,52 @@ PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 			nmissing++;
 		}
 	}
-	if (nmissing > 1)
-		FindMissing(fetcher, nkeys, missing, hashes, hints);
+	if (nmissing > 1 &&
+		FindMissing(fetcher, nkeys, missing, hashes, hints) &&
+		2 * nmissing > nkeys)
+		return MISSES_BATCH;
+	return LOOKUP_BATCH;
 }
 
-/* Rows that are not cached, and whose keys are not NULL, are found together. */
-static void
+/*
+ * Rows that are not cached, and whose keys are not NULL, are found together.  Are
+ * they all in memory?
+ */
+static bool
 FindMissing(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 			const uint64 *hashes, FetchHint *hints)
 {
 	AheadItem	items[READ_AHEAD_MAX];
 	ItemAccess	access;
+	bool		in_memory;
 
 	BeginFetchAccess(fetcher, &access);
-	if (!itemcache_transparent || !MayReadAhead(&access))
-		return;
+	if (!itemcache_transparent || !MayReadByPlace(&access))
+		return false;
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, &access);
-	FindItems(fetcher->reader, &access, nkeys, keys, hashes, items);
+	in_memory = FindItems(fetcher->reader, &access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
 		hints[i].looked = keys[i] != NULL;
 		hints[i].item = items[i];
 	}
+	return in_memory;
+}
+
+/* The same for one key. */
+static void
+FindAhead(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
+		  uint64 hash, FetchHint *hint)
+{
+	Datum	   *keys[1] = {unconstify(Datum *, key)};
+
+	if (fetcher->reader == NULL)
+		OpenReader(fetcher, access);
+	hint->place = NULL;
+	hint->row = NO_ROW;
+	hint->looked = true;
+	FindItems(fetcher->reader, access, 1, keys, &hash, &hint->item);
 }
 
 bool
@@ -236,28 +263,30 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 {
 	NodeInstrumentation *instrument = fetcher->ps->instrument;
 	ItemAccess	access;
+	FetchHint	found;
 
 	fetcher->nrows = 1;
 	if (hint == NULL)
-		StorePrefetchSlots(hash);
+		StorePrefetchSlots(hash, MissesInARow(fetcher->relation));
 	BeginFetchAccess(fetcher, &access);
 	if (!itemcache_transparent)
 		access.serve = access.fill = false;
+	if (hint == NULL && MayReadAheadOne(&access))
+	{
+		FindAhead(fetcher, &access, key, hash, &found);
+		hint = &found;
+	}
 
 	if (access.serve &&
 		FetchFromCache(fetcher, &access, key, hash, hint, values, isnull, tid))
 	{
-		RelationCount(fetcher->relation, COUNT_HITS, 1);
-		if (instrument)
-			instrument->ntuples2 += 1;
+		CountHit(fetcher);
 		return true;
 	}
 	if (KeyIsAbsent(&access, key, hash,
 					hint != NULL && hint->row == NO_ROW ? hint->place : NULL))
 	{
-		RelationCount(fetcher->relation, COUNT_HITS, 1);
-		if (instrument)
-			instrument->ntuples2 += 1;
+		CountHit(fetcher);
 		fetcher->nrows = 0;
 		return false;
 	}
@@ -265,9 +294,21 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 		PrefetchFill(&access, hash);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
+	NoteLookup(fetcher->relation, false);
 	if (instrument)
 		instrument->nfiltered2 += 1;
 	return FetchFromTable(fetcher, &access, key, hash, hint, values, isnull, tid);
+}
+
+static void
+CountHit(ItemFetcher *fetcher)
+{
+	NodeInstrumentation *instrument = fetcher->ps->instrument;
+
+	RelationCount(fetcher->relation, COUNT_HITS, 1);
+	NoteLookup(fetcher->relation, true);
+	if (instrument)
+		instrument->ntuples2 += 1;
 }
 
 static void
@@ -410,7 +451,7 @@ FetchFromTable(ItemFetcher *fetcher, ItemAccess *access,
 {
 	ExprContext *econtext = fetcher->ps->ps_ExprContext;
 	MemoryContext oldcontext;
-	bool		ahead = hint != NULL && hint->looked && MayReadAhead(access);
+	bool		ahead = hint != NULL && hint->looked && MayReadByPlace(access);
 	uint64		row;
 
 	if (fetcher->reader == NULL)

@@ -128,8 +128,13 @@ HashFetchKey(ItemFetcher *fetcher, const Datum *key)
  * Have the processor fetch items that will be looked up, all at once: not
  * more than LOOKUP_BATCH of them; and where several are not cached, their rows.
  * hints[i] is for the lookup of keys[i], with hashes[i].
+ *
+ * Returns how many keys would best be the next batch, at most: of rows that are
+ * fetched from memory more would push each other out of the processor's caches.
  */
-extern void PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
+#define MISSES_BATCH	16
+
+extern int	PrefetchFetch(ItemFetcher *fetcher, int nkeys, Datum *const *keys,
 						  const uint64 *hashes, FetchHint *hints);
 
 /*

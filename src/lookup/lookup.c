@@ -50,6 +50,10 @@ typedef struct KeyPlace
 	StoreHint	hint;
 } KeyPlace;
 
+static bool HasItem(const Lookup *lookup, const KeyPlace *place,
+					const Datum *key, HeapTupleHeader *result);
+static HeapTupleHeader LookupAhead(const Lookup *lookup, const KeyPlace *place,
+								   Datum *key);
 static void LookupOneByOne(Lookup *lookup, int nkeys, Datum *const *keys,
 						   HeapTupleHeader *results, List **more);
 static void LookupInRelation(Lookup *lookup, int nkeys, Datum *const *keys,
@@ -122,15 +126,50 @@ LookupItem(ItemRelation *relation, UniqueKey *unique, Snapshot snapshot,
 	lookup.snapshot = snapshot;
 	lookup.test = NULL;
 	BeginLookup(&lookup);
-	if (lookup.access.serve)
-		result = FetchItem(&lookup, &place, key);
-	if (result != NULL || KeyIsAbsent(&lookup.access, key, hash, NULL))
-		RelationCount(relation, COUNT_HITS, 1);
-	else
+	if (MayReadAheadOne(&lookup.access) && IsReadByIndex(&lookup.access))
+		return LookupAhead(&lookup, &place, key);
+	if (HasItem(&lookup, &place, key, &result))
+		return result;
+	PrefetchFill(&lookup.access, hash);
+	ReadMissing(&lookup, 1, 1, &key, &result, NULL);
+	return result;
+}
+
+/* Does the cache have an item, or that there is none?  *result is it, or NULL. */
+static bool
+HasItem(const Lookup *lookup, const KeyPlace *place, const Datum *key,
+		HeapTupleHeader *result)
+{
+	const ItemAccess *access = &lookup->access;
+	bool		hit;
+
+	*result = access->serve ? FetchItem(lookup, place, key) : NULL;
+	hit = *result != NULL || KeyIsAbsent(access, key, place->hash, NULL);
+	if (hit)
+		RelationCount(lookup->relation, COUNT_HITS, 1);
+	NoteLookup(lookup->relation, hit);
+	return hit;
+}
+
+/*
+ * Where the cache is not expected to have it.  What it has for the key is fetched
+ * for the processor while the index is searched, and the row while the cache is.
+ */
+static HeapTupleHeader
+LookupAhead(const Lookup *lookup, const KeyPlace *place, Datum *key)
+{
+	const ItemAccess *access = &lookup->access;
+	ItemReader *reader = OpenItemReader(access);
+	HeapTupleHeader result;
+	AheadItem	item;
+
+	FindItems(reader, access, 1, &key, &place->hash, &item);
+	if (!HasItem(lookup, place, key, &result))
 	{
-		PrefetchFill(&lookup.access, hash);
-		ReadMissing(&lookup, 1, 1, &key, &result, NULL);
+		RelationCount(lookup->relation, COUNT_MISSES, 1);
+		result = ReadImage(reader, access, key, place->hash, &item);
 	}
+	CloseItemReader(reader);
 	return result;
 }
 
@@ -289,7 +328,7 @@ void
 PrefetchItem(const ItemRelation *relation, uint64 hash)
 {
 	if (relation->state == RELATION_SERVED)
-		StorePrefetchSlots(hash);
+		StorePrefetchSlots(hash, MissesInARow(relation));
 }
 
 /*

@@ -33,6 +33,7 @@
 #include "lookup/read.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -71,6 +72,8 @@ typedef enum AheadResult
 } AheadResult;
 
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
+static void FindFirstPlace(ItemReader *reader, const Datum *key,
+						   ItemPointer tid);
 static Page PrefetchPlace(Relation rel, AheadItem *item);
 static void PrefetchRest(const ItemAccess *access, uint64 hash,
 						 const AheadItem *item, Page page);
@@ -78,6 +81,7 @@ static void PrefetchTuple(Page page, OffsetNumber offset);
 static void PrefetchBytes(const char *bytes, Size length);
 static bool SearchItem(ItemReader *reader, const ItemAccess *access,
 					   const Datum *key, uint64 hash);
+static bool ReadPlace(ItemReader *reader, const ItemPointerData *tid);
 static void PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent);
 static AheadResult ReadItemAhead(ItemReader *reader, const ItemAccess *access,
 								 const Datum *key, uint64 hash,
@@ -157,10 +161,23 @@ static bool
 SearchItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
 		   uint64 hash)
 {
-	PrefetchRoom(access, hash);
-	BeginSearch(reader, key);
+	ItemPointerData tid;
+	DescentResult result = DESCENT_UNDECIDED;
 
-	reader->any = false;
+	PrefetchRoom(access, hash);
+	if (MayReadByPlace(access))
+		result = FindPlace(reader, key, &tid);
+	reader->any = result == DESCENT_FOUND;
+	if (result == DESCENT_ABSENT)
+		return false;
+	if (result == DESCENT_FOUND)
+	{
+		PrefetchTail(access, hash);
+		if (ReadPlace(reader, &tid))
+			return true;
+	}
+
+	BeginSearch(reader, key);
 	for (;;)
 	{
 		if (!reader->scan->xs_heap_continue)
@@ -185,16 +202,17 @@ SearchItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
  * unique to the snapshot there are more places.
  */
 bool
-MayReadAhead(const ItemAccess *access)
+MayReadByPlace(const ItemAccess *access)
 {
 	return access->serve && access->unique && !IsolationIsSerializable() &&
 		!SnapshotsBecomeTooOld();
 }
 
-void
+bool
 FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 		  Datum *const *keys, const uint64 *hashes, AheadItem *items)
 {
+	bool		all_there = true;
 	bool		want_rows = get_tablespace_io_concurrency(reader->rel->rd_rel->reltablespace) > 0;
 	Page		page = NULL;
 	int			last = -1;
@@ -203,32 +221,46 @@ FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 	BeginAbsences(&absence, access);
 	for (int i = 0; i < nkeys; i++)
 	{
-		ItemPointer tid;
+		ItemPointer tid = &items[i].tid;
 
 		CHECK_FOR_INTERRUPTS();
 		items[i].absence = absence;
 		items[i].recent = InvalidBuffer;
-		ItemPointerSetInvalid(&items[i].tid);
+		ItemPointerSetInvalid(tid);
 		if (keys[i] == NULL)
 			continue;
 
 		PrefetchFill(access, hashes[i]);
 		NextAbsence(&items[i].absence, hashes[i]);
-		BeginSearch(reader, keys[i]);
-		tid = NextPlace(reader);
-		if (tid != NULL)
-			items[i].tid = *tid;
+		FindFirstPlace(reader, keys[i], tid);
 
 		/* each step a search after the one before */
 		PrefetchRoom(access, hashes[i]);
 		if (last >= 0)
 			PrefetchRest(access, hashes[last], &items[last], page);
-		page = tid != NULL && want_rows ?
+		page = want_rows && ItemPointerIsValid(tid) ?
 			PrefetchPlace(reader->rel, &items[i]) : NULL;
+		if (ItemPointerIsValid(tid) && !BufferIsValid(items[i].recent))
+			all_there = false;
 		last = i;
 	}
 	if (last >= 0)
 		PrefetchRest(access, hashes[last], &items[last], page);
+	return all_there;
+}
+
+/* One place of a key, if there is any. */
+static void
+FindFirstPlace(ItemReader *reader, const Datum *key, ItemPointer tid)
+{
+	ItemPointer found;
+
+	if (FindPlace(reader, key, tid) != DESCENT_UNDECIDED)
+		return;
+	BeginSearch(reader, key);
+	found = NextPlace(reader);
+	if (found != NULL)
+		*tid = *found;
 }
 
 /*
@@ -246,6 +278,8 @@ PrefetchPlace(Relation rel, AheadItem *item)
 	if (!BufferIsValid(item->recent))
 		return NULL;
 	page = BufferGetPage(item->recent);
+	if (!BufferIsLocal(item->recent))
+		prefetch(GetBufferDescriptor(item->recent - 1));
 	prefetch(page);
 	prefetch(PageGetItemId(page, ItemPointerGetOffsetNumber(&item->tid)));
 #ifdef USE_VALGRIND
@@ -290,9 +324,6 @@ static AheadResult
 ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 			  uint64 hash, const AheadItem *item)
 {
-	IndexScanDesc scan = reader->scan;
-	bool		found;
-
 	if (!ItemPointerIsValid(&item->tid))
 	{
 		/* others of the batch may have given the table an epoch of absences */
@@ -301,15 +332,24 @@ ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 		FillAbsence(&item->absence, access, key, hash);
 		return AHEAD_ABSENT;
 	}
-	NeedSlot(reader, &reader->slot);
 	if (BufferIsValid(item->recent))
 		PinRecentPage(reader, ItemPointerGetBlockNumber(&item->tid), item->recent);
-	scan->xs_heaptid = item->tid;
+	return ReadPlace(reader, &item->tid) ? AHEAD_FOUND : AHEAD_UNKNOWN;
+}
+
+/* The row that the snapshot sees at a place, though the scan is elsewhere. */
+static bool
+ReadPlace(ItemReader *reader, const ItemPointerData *tid)
+{
+	IndexScanDesc scan = reader->scan;
+	bool		found;
+
+	NeedSlot(reader, &reader->slot);
+	scan->xs_heaptid = *tid;
 	scan->xs_heap_continue = false;
 	found = index_fetch_heap(scan, reader->slot);
-	/* the scan is somewhere else in the index */
 	scan->kill_prior_tuple = false;
-	return found ? AHEAD_FOUND : AHEAD_UNKNOWN;
+	return found;
 }
 
 /*
@@ -362,11 +402,9 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 	ItemReader *reader = OpenItemReader(access);
 	AheadItem	items[READ_AHEAD_MAX];
 	uint64		hashes[READ_AHEAD_MAX];
-	bool		ahead = nkeys > 1 && MayReadAhead(access);
-	ItemAccess	spared = *access;
+	bool		ahead = nkeys > 1 && MayReadByPlace(access);
 
 	Assert(nkeys <= READ_AHEAD_MAX);
-	spared.fill = false;
 	for (int i = 0; i < nkeys; i++)
 	{
 		if (keys[i] != NULL)
@@ -376,19 +414,12 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		FindItems(reader, access, nkeys, keys, hashes, items);
 	for (int i = 0; i < nkeys; i++)
 	{
-		const ItemAccess *filling;
-		uint64		row;
-
 		if (keys[i] == NULL)
 			continue;
-		filling = FillPays(access, hashes[i]) ? access : &spared;
-		if (!ReadItem(reader, filling, keys[i], hashes[i],
-					  ahead ? &items[i] : NULL))
+		results[i] = ReadImage(reader, access, keys[i], hashes[i],
+							   ahead ? &items[i] : NULL);
+		if (results[i] == NULL)
 			continue;
-		results[i] = SlotImage(access, reader->slot);
-		if (FillFromReader(reader, filling, results[i], &row) &&
-			access->alias != NULL)
-			PutAlias(access, hashes[i], row, false);
 		while (!access->unique && ReadAnother(reader))
 		{
 			if (more == NULL)
@@ -397,6 +428,23 @@ ReadItemsByIndex(const ItemAccess *access, int nkeys, Datum *const *keys,
 		}
 	}
 	CloseItemReader(reader);
+}
+
+HeapTupleHeader
+ReadImage(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		  uint64 hash, const AheadItem *item)
+{
+	ItemAccess	filling = *access;
+	HeapTupleHeader image;
+	uint64		row;
+
+	filling.fill = FillPays(access, hash);
+	if (!ReadItem(reader, &filling, key, hash, item))
+		return NULL;
+	image = SlotImage(access, reader->slot);
+	if (FillFromReader(reader, &filling, image, &row) && access->alias != NULL)
+		PutAlias(access, hash, row, false);
+	return image;
 }
 
 static HeapTupleHeader

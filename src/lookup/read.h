@@ -31,9 +31,15 @@ extern bool IndexIsThere(Oid index);
  * passed over: look in the index where their rows are, and have the disk and the
  * processor fetch them, all at once.  hashes[i] is that of keys[i].
  *
- * MayReadAhead() says whether that may be done.
+ * MayReadByPlace() says whether that may be done.  False if the disk is asked for any.
  */
 #define READ_AHEAD_MAX	STORE_PREFETCH_MAX
+
+/*
+ * Also for one key, before the cache is asked, which then has been fetched for it
+ * meanwhile: where so many lookups have been in vain that this one most likely is.
+ */
+#define MANY_MISSES		16
 
 typedef struct AheadItem
 {
@@ -42,10 +48,32 @@ typedef struct AheadItem
 	AbsenceFill absence;		/* begun before it was asked */
 } AheadItem;
 
-extern bool MayReadAhead(const ItemAccess *access);
-extern void FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
+extern bool MayReadByPlace(const ItemAccess *access);
+extern bool FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 					  Datum *const *keys, const uint64 *hashes,
 					  AheadItem *items);
+
+static inline bool
+MissesInARow(const ItemRelation *relation)
+{
+	return relation->misses >= MANY_MISSES;
+}
+
+static inline bool
+MayReadAheadOne(const ItemAccess *access)
+{
+	return MissesInARow(access->relation) && MayReadByPlace(access);
+}
+
+/* Each lookup of a key tells the next. */
+static inline void
+NoteLookup(ItemRelation *relation, bool hit)
+{
+	if (hit)
+		relation->misses = 0;
+	else if (relation->misses < MANY_MISSES)
+		relation->misses++;
+}
 
 /*
  * Read the row of a key into reader->slot: where FindItems() has found it, or by
@@ -64,6 +92,14 @@ extern bool ReadAnother(ItemReader *reader);
 extern void ReadItemAt(ItemReader *reader, ItemPointer tid);
 extern bool FillFromReader(ItemReader *reader, const ItemAccess *access,
 						   HeapTupleHeader image, uint64 *hash);
+
+/*
+ * ReadItem() and FillFromReader(), if that pays: a copy of the row in the current
+ * context, NULL if there is none.
+ */
+extern HeapTupleHeader ReadImage(ItemReader *reader, const ItemAccess *access,
+								 const Datum *key, uint64 hash,
+								 const AheadItem *item);
 
 /*
  * Read the rows of "nkeys" keys (all of them, in order) of a plain table, and

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * reader.c
- *	  An open scan of an index of a plain table, by which items are read.
+ *	  What an index of a plain table is searched with, to read items.
  *
- * To make a scan ready, and to clear it away, costs half as much as the search
+ * That is a scan, and what finds a key without one (descent).  To make a scan ready, and to clear it away, costs half as much as the search
  * of an index that is in memory.  So a reader that is closed is not freed, but
  * put to rest, to be used again by the next lookup, statement or transaction.
  *
@@ -22,7 +22,7 @@
  *
  * README argues it, under "Readers at rest".
  *
- * May call: visibility, relation.
+ * May call: descent, visibility, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,6 +50,7 @@
 static ItemReader *AtRest[READERS_AT_REST];
 
 static Relation OpenIndex(const ItemReader *resting, Oid index);
+static void RefreshIndex(ItemReader *reader);
 static bool ReaderFits(const ItemReader *reader, const ItemAccess *access,
 					   Relation rel, Relation index);
 static ItemReader *MakeReader(const ItemAccess *access, Relation rel,
@@ -105,7 +106,9 @@ CloseItemReader(ItemReader *reader)
 {
 	ItemReader **place = RestingPlace(RelationGetRelid(reader->index));
 
-	index_rescan(reader->scan, reader->keys, reader->scan->numberOfKeys, NULL, 0);
+	if (reader->searching)
+		index_rescan(reader->scan, reader->keys, reader->scan->numberOfKeys, NULL, 0);
+	reader->searching = false;
 	if (reader->slot != NULL)
 		ExecClearTuple(reader->slot);
 	if (reader->other != NULL)
@@ -128,19 +131,23 @@ CloseItemReader(ItemReader *reader)
 	*place = reader;
 }
 
-/*
- * Opening a relation is what brings its description up to date.  A scan that
- * began after REINDEX INDEX in a savepoint, which did not know that the index
- * would be used, has it open when that is rolled back.
- */
+DescentResult
+FindPlace(ItemReader *reader, const Datum *key, ItemPointer tid)
+{
+	if (reader->descent == NULL)
+		return DESCENT_UNDECIDED;
+	RefreshIndex(reader);
+	return Descend(reader->descent, reader->index, reader->rel, key,
+				   reader->scan->xs_snapshot, tid);
+}
+
 void
 BeginSearch(ItemReader *reader, const Datum *key)
 {
 	int			nkeys = reader->scan->numberOfKeys;
 
-	if (!reader->index->rd_isvalid)
-		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
-
+	RefreshIndex(reader);
+	reader->searching = true;
 	for (int i = 0; i < nkeys; i++)
 		reader->keys[i].sk_argument = key[i];
 	index_rescan(reader->scan, reader->keys, nkeys, NULL, 0);
@@ -173,6 +180,18 @@ NeedSlot(const ItemReader *reader, TupleTableSlot **slot)
 	*slot = MakeSingleTupleTableSlot(reader->tupdesc,
 									 table_slot_callbacks(reader->rel));
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Opening a relation is what brings its description up to date.  A reader that was
+ * opened after REINDEX INDEX in a savepoint, which did not know that the index
+ * would be used, has it open when that is rolled back.
+ */
+static void
+RefreshIndex(ItemReader *reader)
+{
+	if (!reader->index->rd_isvalid)
+		index_close(index_open(RelationGetRelid(reader->index), NoLock), NoLock);
 }
 
 /* Without locking it again, if it is known to be locked in this transaction. */
@@ -226,6 +245,7 @@ MakeReader(const ItemAccess *access, Relation rel, Relation index)
 	reader->scan = BeginIndexScan(rel, index, access->snapshot, key->nkeys);
 	/* ours is enough */
 	RelationDecrementReferenceCount(index);
+	reader->descent = MakeDescent(index, key->nkeys);
 	for (int i = 0; i < key->nkeys; i++)
 	{
 		const KeyColumn *column = &key->keys[i];
@@ -234,7 +254,8 @@ MakeReader(const ItemAccess *access, Relation rel, Relation index)
 							   BTEqualStrategyNumber, InvalidOid,
 							   column->collation, column->eqproc, (Datum) 0);
 		reader->lasting = reader->lasting && TypeIsPlain(column->basetypid) &&
-			column->eqproc < FirstGenbkiObjectId;
+			column->eqproc < FirstGenbkiObjectId &&
+			column->cmpproc < FirstGenbkiObjectId;
 	}
 	MemoryContextSwitchTo(oldcontext);
 	return reader;

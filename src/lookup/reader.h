@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reader.h
- *	  An open scan of an index of a plain table, by which items are read.
+ *	  What an index of a plain table is searched with, to read items.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +12,7 @@
 #include "access/relscan.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
+#include "lookup/descent.h"
 #include "lookup/visibility.h"
 
 typedef struct ItemReader
@@ -24,6 +25,9 @@ typedef struct ItemReader
 	TupleTableSlot *other;		/* another of the same key; NULL: not needed yet */
 	bool		any;			/* has the index any entry of the key? */
 	IndexScanDesc scan;
+	/* private */
+	Descent		descent;		/* or NULL */
+	bool		searching;		/* has the scan been used? */
 	/* private: what it was made for */
 	Oid			indexid;
 	uint64		row_shape;
@@ -51,6 +55,14 @@ extern void CloseItemReader(ItemReader *reader);
  * which does not have its rows.
  */
 extern void RefuseUnloggedInRecovery(Relation rel);
+
+/*
+ * Search the index for a key that has one row at most: with MayReadByPlace().  If
+ * that does not say where it is, or the snapshot sees no row there, it is to be
+ * searched as below.
+ */
+extern DescentResult FindPlace(ItemReader *reader, const Datum *key,
+								   ItemPointer tid);
 
 /* Search the index for a key.  Then, one after the other: the places it has. */
 extern void BeginSearch(ItemReader *reader, const Datum *key);

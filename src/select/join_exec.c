@@ -377,6 +377,7 @@ ReadAhead(ItemJoinState *state)
 	bool		constant_nulls[INDEX_MAX_KEYS];
 	Datum	   *keys[LOOKUP_BATCH];
 	int			nlookups = 0;
+	int			limit;
 	ListCell   *lc;
 	int			i = 0;
 
@@ -417,8 +418,9 @@ ReadAhead(ItemJoinState *state)
 		}
 		state->nrows++;
 	}
-	PrefetchFetch(&state->fetcher, nlookups, keys, state->hashes, state->hints);
-	state->batch = Min(state->batch * 2, LOOKUP_BATCH);
+	limit = PrefetchFetch(&state->fetcher, nlookups, keys, state->hashes,
+						  state->hints);
+	state->batch = Min(state->batch * 2, limit);
 	return state->nrows > 0;
 }
 

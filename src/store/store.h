@@ -134,7 +134,8 @@ typedef pg_atomic_uint64 *StoreHint;	/* NULL: it may be anywhere */
 /* A hint that says that the hash was not there, which StoreFind() then believes. */
 #define STORE_MISSING		((StoreHint) 1)
 
-extern void StorePrefetchSlots(uint64 hash);
+/* For one key; "missing": which is expected not to be there. */
+extern void StorePrefetchSlots(uint64 hash, bool missing);
 
 /*
  * The same for a fill of the hash, in three steps, each some time after the one

@@ -48,13 +48,15 @@ FindOtherBucket(uint64 hash, uint64 size)
 }
 
 void
-StorePrefetchSlots(uint64 hash)
+StorePrefetchSlots(uint64 hash, bool missing)
 {
 	uint64		size;
 
-	/* nine of ten are in the first */
 	prefetch(FindBucket(hash, &size));
 	prefetch(PartitionAt(PartitionNumber(hash)));
+	/* nine of ten are in the first bucket, and what is in none is in neither */
+	if (missing)
+		prefetch(FindOtherBucket(hash, size));
 }
 
 /* The first slot of a bucket that has the tag; NULL if there is none. */

@@ -59,6 +59,7 @@ typedef struct ItemRelation
 	uint64		locked;			/* LockGeneration when the lock was taken */
 	Size		prefix;			/* bytes of an image that its first so many ... */
 	int			prefix_natts;	/* ... columns took lately: see fetch.c */
+	int			misses;			/* lookups in a row, lately, up to MANY_MISSES */
 	NameData	name;			/* when last looked */
 	Oid			namespace;
 	uint32		rowtype_hash;	/* of the row type in TYPEOID; 0 if not known */
