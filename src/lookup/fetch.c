@@ -246,14 +246,12 @@ static void
 FindAhead(ItemFetcher *fetcher, const ItemAccess *access, const Datum *key,
 		  uint64 hash, FetchHint *hint)
 {
-	Datum	   *keys[1] = {unconstify(Datum *, key)};
-
 	if (fetcher->reader == NULL)
 		OpenReader(fetcher, access);
 	hint->place = NULL;
 	hint->row = NO_ROW;
 	hint->looked = true;
-	FindItems(fetcher->reader, access, 1, keys, &hash, &hint->item);
+	FindItem(fetcher->reader, access, key, hash, &hint->item);
 }
 
 bool
@@ -292,6 +290,8 @@ FetchColumns(ItemFetcher *fetcher, const Datum *key, uint64 hash,
 	}
 	if (hint == NULL || !hint->looked)
 		PrefetchFill(&access, hash);
+	else if (hint == &found)
+		PrefetchFound(&access, hash, &hint->item);
 	RelationCount(fetcher->relation,
 				  access.serve ? COUNT_MISSES : COUNT_BYPASSES, 1);
 	NoteLookup(fetcher->relation, false);

@@ -163,9 +163,10 @@ LookupAhead(const Lookup *lookup, const KeyPlace *place, Datum *key)
 	HeapTupleHeader result;
 	AheadItem	item;
 
-	FindItems(reader, access, 1, &key, &place->hash, &item);
+	FindItem(reader, access, key, place->hash, &item);
 	if (!HasItem(lookup, place, key, &result))
 	{
+		PrefetchFound(access, place->hash, &item);
 		RelationCount(lookup->relation, COUNT_MISSES, 1);
 		result = ReadImage(reader, access, key, place->hash, &item);
 	}

@@ -55,6 +55,9 @@
  */
 #define MAX_READ_PLANS	16
 
+/* So many single rows are taken for being on disk, after one that was. */
+#define DISK_STREAK		16
+
 typedef struct ReadPlan
 {
 	struct ReadPlan *next;
@@ -74,9 +77,9 @@ typedef enum AheadResult
 static bool CanBeRead(const ItemRelation *relation, const ItemIndex *index);
 static void FindFirstPlace(ItemReader *reader, const Datum *key,
 						   ItemPointer tid);
-static Page PrefetchPlace(Relation rel, AheadItem *item);
-static void PrefetchRest(const ItemAccess *access, uint64 hash,
-						 const AheadItem *item, Page page);
+static void LookAhead(ItemReader *reader, const ItemAccess *access,
+					  const Datum *key, uint64 hash, AheadItem *item);
+static bool PrefetchPlace(Relation rel, AheadItem *item);
 static void PrefetchTuple(Page page, OffsetNumber offset);
 static void PrefetchBytes(const char *bytes, Size length);
 static bool SearchItem(ItemReader *reader, const ItemAccess *access,
@@ -212,41 +215,56 @@ bool
 FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 		  Datum *const *keys, const uint64 *hashes, AheadItem *items)
 {
-	bool		all_there = true;
 	bool		want_rows = get_tablespace_io_concurrency(reader->rel->rd_rel->reltablespace) > 0;
-	Page		page = NULL;
+	bool		all_there = true;
 	int			last = -1;
 	AbsenceFill absence;
 
 	BeginAbsences(&absence, access);
 	for (int i = 0; i < nkeys; i++)
 	{
-		ItemPointer tid = &items[i].tid;
+		AheadItem  *item = &items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		items[i].absence = absence;
-		items[i].recent = InvalidBuffer;
-		ItemPointerSetInvalid(tid);
+		item->absence = absence;
 		if (keys[i] == NULL)
 			continue;
-
-		PrefetchFill(access, hashes[i]);
-		NextAbsence(&items[i].absence, hashes[i]);
-		FindFirstPlace(reader, keys[i], tid);
-
+		NextAbsence(&item->absence, hashes[i]);
+		LookAhead(reader, access, keys[i], hashes[i], item);
 		/* each step a search after the one before */
-		PrefetchRoom(access, hashes[i]);
 		if (last >= 0)
-			PrefetchRest(access, hashes[last], &items[last], page);
-		page = want_rows && ItemPointerIsValid(tid) ?
-			PrefetchPlace(reader->rel, &items[i]) : NULL;
-		if (ItemPointerIsValid(tid) && !BufferIsValid(items[i].recent))
+			PrefetchFound(access, hashes[last], &items[last]);
+		if (want_rows && !PrefetchPlace(reader->rel, item))
 			all_there = false;
 		last = i;
 	}
 	if (last >= 0)
-		PrefetchRest(access, hashes[last], &items[last], page);
+		PrefetchFound(access, hashes[last], &items[last]);
 	return all_there;
+}
+
+/* To ask the disk would not be ahead of anything: not while pages are read from it. */
+void
+FindItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		 uint64 hash, AheadItem *item)
+{
+	BeginAbsence(&item->absence, access, hash);
+	LookAhead(reader, access, key, hash, item);
+	if (reader->on_disk > 0)
+		reader->on_disk--;
+	else if (!PrefetchPlace(reader->rel, item))
+		reader->on_disk = DISK_STREAK;
+}
+
+static void
+LookAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
+		  uint64 hash, AheadItem *item)
+{
+	item->recent = InvalidBuffer;
+	ItemPointerSetInvalid(&item->tid);
+	PrefetchFill(access, hash);
+	FindFirstPlace(reader, key, &item->tid);
+	PrefetchRoom(access, hash);
 }
 
 /* One place of a key, if there is any. */
@@ -263,41 +281,43 @@ FindFirstPlace(ItemReader *reader, const Datum *key, ItemPointer tid)
 		*tid = *found;
 }
 
-/*
- * What leads to a row; returns its page, or NULL if that is not there, and asks the
- * disk for it then.  The page is not pinned, so it can become another meanwhile, and
- * what is read of it is not relied on.
- */
-static Page
+/* What leads to a row, if there is one; false if the disk is asked for it. */
+static bool
 PrefetchPlace(Relation rel, AheadItem *item)
 {
-	BlockNumber block = ItemPointerGetBlockNumber(&item->tid);
+	BlockNumber block;
 	Page		page;
 
+	if (!ItemPointerIsValid(&item->tid))
+		return true;
+	block = ItemPointerGetBlockNumber(&item->tid);
 	item->recent = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
 	if (!BufferIsValid(item->recent))
-		return NULL;
+		return false;
 	page = BufferGetPage(item->recent);
 	if (!BufferIsLocal(item->recent))
 		prefetch(GetBufferDescriptor(item->recent - 1));
 	prefetch(page);
 	prefetch(PageGetItemId(page, ItemPointerGetOffsetNumber(&item->tid)));
+	return true;
+}
+
+/*
+ * The page is not pinned, so it can become another meanwhile, and what is read of it
+ * is not relied on.
+ */
+void
+PrefetchFound(const ItemAccess *access, uint64 hash, const AheadItem *item)
+{
+	PrefetchTail(access, hash);
 #ifdef USE_VALGRIND
 	/* it would report whoever looks at a page that is not pinned */
 	if (RUNNING_ON_VALGRIND)
-		return NULL;
+		return;
 #endif
-	return page;
-}
-
-/* What has to go for a row, and the row itself, when what leads to them is there. */
-static void
-PrefetchRest(const ItemAccess *access, uint64 hash, const AheadItem *item,
-			 Page page)
-{
-	PrefetchTail(access, hash);
-	if (page != NULL)
-		PrefetchTuple(page, ItemPointerGetOffsetNumber(&item->tid));
+	if (BufferIsValid(item->recent))
+		PrefetchTuple(BufferGetPage(item->recent),
+					  ItemPointerGetOffsetNumber(&item->tid));
 }
 
 static void

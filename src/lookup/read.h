@@ -35,11 +35,6 @@ extern bool IndexIsThere(Oid index);
  */
 #define READ_AHEAD_MAX	STORE_PREFETCH_MAX
 
-/*
- * Also for one key, before the cache is asked, which then has been fetched for it
- * meanwhile: where so many lookups have been in vain that this one most likely is.
- */
-#define MANY_MISSES		16
 
 typedef struct AheadItem
 {
@@ -52,6 +47,18 @@ extern bool MayReadByPlace(const ItemAccess *access);
 extern bool FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 					  Datum *const *keys, const uint64 *hashes,
 					  AheadItem *items);
+
+/*
+ * The same for one key, before the cache is asked, which is fetched meanwhile: where
+ * so many lookups were in vain that this one most likely will be.  After it has been
+ * asked, PrefetchFound() has the row fetched.
+ */
+#define MANY_MISSES		16
+
+extern void FindItem(ItemReader *reader, const ItemAccess *access,
+					 const Datum *key, uint64 hash, AheadItem *item);
+extern void PrefetchFound(const ItemAccess *access, uint64 hash,
+						  const AheadItem *item);
 
 static inline bool
 MissesInARow(const ItemRelation *relation)

@@ -28,6 +28,7 @@ typedef struct ItemReader
 	/* private */
 	Descent		descent;		/* or NULL */
 	bool		searching;		/* has the scan been used? */
+	int			on_disk;		/* rows, next, that are not looked for ahead */
 	/* private: what it was made for */
 	Oid			indexid;
 	uint64		row_shape;
