@@ -42,14 +42,6 @@ foreach my $db ('one', 'two')
 	});
 }
 
-my $loaded = q{SELECT count(*) = 1 FROM pg_stat_activity
-	WHERE backend_type = 'itemcache preload launcher' AND state = 'idle'};
-
-sub wait_loaded
-{
-	$node->poll_query_until('one', $loaded) or die 'preload did not end';
-}
-
 # What the view of the cache says of the loader
 sub preloader
 {
@@ -88,7 +80,7 @@ sub wait_waiting
 #
 my $offset = -s $node->logfile;
 $node->restart;
-wait_loaded();
+wait_preloaded($node, 'one');
 is( $node->safe_psql('one', q{SELECT datname, relation, state, workers, blocks_total = blocks_done, items_loaded
 		FROM itemcache.preload_progress ORDER BY 1, 2}), join("\n", map {
 			my $db = $_;
@@ -145,7 +137,7 @@ foreach my $workers (1, 2, 4)
 		INSERT INTO items VALUES (4000, 'new', NULL); UPDATE parts SET name = 'changed meanwhile'});
 	is_exact($node, 'one', 'items', 10, 100, "$workers workers: written while it runs");
 	$node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
-	wait_loaded();
+	wait_preloaded($node, 'one');
 	is_exact($node, 'one', 'items', 0, 7051, "$workers workers: exact after");
 	is_exact($node, 'one', 'parts', 0, 301, "$workers workers: exact after");
 	is_cached($node, 'one', 'items', 1, 6000, 5990, "$workers workers: cached after");
@@ -156,7 +148,7 @@ $node->safe_psql('one', q{BEGIN; LOCK TABLE empty; PREPARE TRANSACTION 'lock_up'
 $node->restart;
 wait_waiting('worker', 'ItemcacheWorkerRetry');
 $node->safe_psql('one', q{ROLLBACK PREPARED 'lock_up'});
-wait_loaded();
+wait_preloaded($node, 'one');
 
 #
 # Plans that were made before it is done are made again
@@ -171,7 +163,7 @@ $planner->query_safe(q{SET itemcache.transparent = on; SET plan_cache_mode = for
 	PREPARE q AS SELECT i.name FROM generate_series(1, 7000) g JOIN items i ON i.id = g});
 unlike($planner->query_safe('EXPLAIN EXECUTE q'), qr/ItemCache/, 'plan of a join with a table that is not loaded yet');
 $node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
-wait_loaded();
+wait_preloaded($node, 'one');
 like($planner->query_safe('EXPLAIN EXECUTE q'), qr/ItemCache Join/, 'and when it is');
 $planner->quit;
 
@@ -187,7 +179,7 @@ foreach my $ddl ('TRUNCATE items', 'ALTER TABLE items ADD c int DEFAULT 7', q{SE
 	$session->query_until(qr/sent/, "\\echo sent\n$ddl;\n");
 	wait_blocked($node, 'two', "$ddl%") or die 'DDL is not waiting';
 	$node->safe_psql('two', q{ROLLBACK PREPARED 'hold_up'});
-	wait_loaded();
+	wait_preloaded($node, 'one');
 	my (undef, $err) = try_query($session, 'SELECT 1');
 	is($err, '', "$ddl during the preload");
 	$session->quit;
@@ -260,7 +252,7 @@ $node->safe_psql('one', "SELECT pg_terminate_backend($pid)");
 $node->poll_query_until('one', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die 'loader cannot be terminated';
 is_exact($node, 'one', 'items', 10, 100, 'a terminated loader');
 $node->safe_psql('one', q{ROLLBACK PREPARED 'hold_up'});
-wait_loaded();
+wait_preloaded($node, 'one');
 is_exact($node, 'one', 'items', 0, 7051, 'exact after a terminated loader');
 is(preloader(), 'incomplete', 'that a worker was terminated can be seen');
 like(log_from($node, $offset), qr/WARNING:.*preload of database "one" ended before all its tables were loaded/, 'and what it had to load');
@@ -284,7 +276,7 @@ print $file "\x5a" x 8192;
 close $file;
 $offset = -s $node->logfile;
 $node->start;
-wait_loaded();
+wait_preloaded($node, 'one');
 is($node->safe_psql('one', q{SELECT state FROM itemcache.preload_progress WHERE datname = 'one' AND relation = 'public.parts_0'}), 'failed', 'damaged table: failed');
 is($node->safe_psql('one', q{SELECT count(*) FROM itemcache.preload_progress WHERE datname = 'one' AND state = 'done'}), '4', 'the other tables are loaded');
 is($node->safe_psql('one', q{SELECT count(*) FROM itemcache.preload_progress WHERE datname = 'two' AND state = 'done'}), '4', 'and the other database');
@@ -303,7 +295,7 @@ foreach my $i (1 .. 3)
 	$node->restart;
 	$node->safe_psql('postgres', 'DROP DATABASE doomed');
 	pass("a database is dropped during the preload, $i");
-	wait_loaded();
+	wait_preloaded($node, 'one');
 	is($node->safe_psql('one', q{SELECT count(*) FROM itemcache.preload_progress WHERE datname = 'one' AND state = 'done'}), '2', 'the other database is loaded');
 	unlike(log_from($node, $offset), qr/PANIC|TRAP/, 'no crash');
 }
@@ -327,7 +319,7 @@ kill 'CONT', $pid;
 my (undef, $copy_err) = try_query($copying, 'SELECT 1');
 is($copy_err, '', 'a database is copied during the preload');
 $copying->quit;
-$node->poll_query_until('postgres', $loaded) or die 'preload did not end';
+wait_preloaded($node, 'one');
 like(log_from($node, $offset), qr/"public\.items" in database "one": stopped.*"public\.items" in database "one": done/s, 'the loader left and came back');
 is_cached($node, 'one', 'items', 1, 6000, 5990, 'and loaded all of it');
 is_exact($node, 'one', 'items', 0, 7051, 'exact after that');
@@ -337,7 +329,7 @@ $node->safe_psql('postgres', 'DROP DATABASE copied');
 $node->safe_psql('postgres', 'CREATE DATABASE doomed TEMPLATE one ALLOW_CONNECTIONS false');
 $node->safe_psql('two', 'DROP EXTENSION itemcache CASCADE');
 $node->restart;
-wait_loaded();
+wait_preloaded($node, 'one');
 is($node->safe_psql('one', q{SELECT string_agg(DISTINCT datname, ',') FROM itemcache.preload_progress}), 'one', 'databases that cannot be loaded are left alone');
 $node->safe_psql('postgres', 'DROP DATABASE doomed');
 
@@ -354,7 +346,7 @@ $node->safe_psql('one', q{
 	END $$});
 $node->append_conf('postgresql.conf', 'itemcache.preload_workers = 3');
 $node->restart;
-wait_loaded();
+wait_preloaded($node, 'one');
 is($node->safe_psql('one', q{SELECT count(*), sum(items) FROM itemcache.tables WHERE relid::text LIKE 'many%'}), '100|2000', 'a hundred tables are loaded');
 is_exact($node, 'one', "many_$_", 0, 21, "many_$_ is exact") foreach (1, 50, 100);
 is_cached($node, 'one', "many_$_", 1, 20, 20, "many_$_ is cached") foreach (1, 50, 100);
@@ -374,7 +366,7 @@ foreach my $mode ('on', 'hot')
 {
 	$node->append_conf('postgresql.conf', "itemcache.preload = $mode");
 	$node->restart;
-	wait_loaded();
+	wait_preloaded($node, 'one');
 	is($node->safe_psql('one', $loaded_keys), '300|600', "rows are loaded with their aliases ($mode)");
 	my $misses = counter($node, 'one', 'misses', 'coded');
 	is($node->safe_psql('one', $by_code), 300, 'all are found by the other key');
@@ -390,7 +382,7 @@ $offset = -s $node->logfile;
 $node->stop;
 unlink $node->data_dir . '/itemcache.hotset';	# or what was used most came first
 $node->start;
-wait_loaded();
+wait_preloaded($node, 'one');
 is($node->safe_psql('one', q{SELECT state, items_loaded > 0, items_loaded < 6000, blocks_done < blocks_total FROM itemcache.preload_progress WHERE relation = 'public.items'}),
 	'full|t|t|t', 'it stops when the cache is full, and says how far it came');
 like(log_from($node, $offset), qr/LOG:.*full.*items.*\n.*HINT:.*itemcache\.memory/, 'and logs it');

@@ -51,12 +51,6 @@ sub make_hot
 	look_up($hot_keys) foreach (1 .. 4);
 }
 
-sub wait_loaded
-{
-	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE backend_type = 'itemcache preload launcher' AND state = 'idle'}) or die 'preload did not end';
-}
-
 # Log lines about the hot set since an offset.
 sub warnings_since
 {
@@ -75,7 +69,7 @@ cmp_ok($before, '>=', 1900, 'the hot keys are cached in a full cache');
 #
 my $offset = -s $node->logfile;
 $node->restart;
-wait_loaded();
+wait_preloaded($node);
 my $after = hits($hot_keys);
 cmp_ok($after, '>=', 0.98 * $before, 'they are so again after a restart: hot');
 is($node->safe_psql('postgres', q{SELECT state FROM itemcache.preload_progress}), 'done', 'progress');
@@ -84,7 +78,7 @@ is_exact($node, 'postgres', 'items', 1, 2000, 'exact');
 make_hot();
 $node->append_conf('postgresql.conf', 'itemcache.preload = on');
 $node->restart;
-wait_loaded();
+wait_preloaded($node);
 # (Of the whole table, a seventh would fit.)
 cmp_ok(hits($hot_keys), '>=', 0.97 * $before, 'with on too, though whole tables are loaded after it');
 is($node->safe_psql('postgres', q{SELECT state FROM itemcache.preload_progress}), 'full', 'and what fits besides');
@@ -118,7 +112,7 @@ ok(-e $file, 'saved while it runs');
 $node->safe_psql('postgres', q{UPDATE items SET v = 'new' || id WHERE id <= 5000 AND id % 50 = 1; CHECKPOINT});
 $node->stop('immediate');
 $node->start;
-wait_loaded();
+wait_preloaded($node);
 cmp_ok(hits($hot_keys), '>=', 0.95 * $before, 'loaded after a crash');
 cmp_ok(hits('generate_series(1, 5000, 50) k'), '>=', 90, 'also what was updated on its page');
 is_exact($node, 'postgres', 'items', 1, 5100, 'exact');
@@ -137,7 +131,7 @@ my $toast = toast_of($node, 'postgres', 'wide');
 $node->stop;
 my $saved = slurp_file($file);
 $node->start;
-wait_loaded();
+wait_preloaded($node);
 $node->safe_psql('postgres', "BEGIN; REINDEX TABLE $toast; PREPARE TRANSACTION 'hold_up'");
 $node->stop;
 $saved = slurp_file($file);
@@ -148,7 +142,7 @@ $node->append_conf('postgresql.conf', 'itemcache.save_interval = 1s');
 $node->restart;
 ok($saved eq slurp_file($file), 'a shutdown during the load leaves the file as it was');
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'hold_up'});
-wait_loaded();
+wait_preloaded($node);
 $node->append_conf('postgresql.conf', 'itemcache.save_interval = 1h');
 $node->reload;
 is_exact($node, 'postgres', 'wide', 0, 101, 'exact');
@@ -187,7 +181,7 @@ foreach my $what (sort keys %files)
 	close $out;
 	$offset = -s $node->logfile;
 	$node->start;
-	wait_loaded();
+	wait_preloaded($node);
 	is(scalar(() = warnings_since($offset) =~ /WARNING/g), 1, "a file $what: one warning");
 	is($node->safe_psql('postgres', q{SELECT items FROM itemcache.stats}), '0', "a file $what: nothing is loaded");
 	unlike(log_from($node, $offset), qr/PANIC|FATAL|TRAP|ERROR/, "a file $what: nothing else happens");
@@ -219,7 +213,7 @@ $node->safe_psql('postgres', 'CHECKPOINT');
 $node->stop('immediate');
 $offset = -s $node->logfile;
 $node->start;
-wait_loaded();
+wait_preloaded($node);
 like(warnings_since($offset), qr/^[^\n]*5 tables of the hot set are gone, rewritten or not attached any more$/, 'one warning for all of them');
 is($node->safe_psql('postgres', q{SELECT items FROM itemcache.tables WHERE relid = 'same'::regclass}), '100', 'another table is loaded');
 is($node->safe_psql('postgres', q{SELECT sum(items) FROM itemcache.tables WHERE relid IN ('emptied'::regclass, 'rewritten'::regclass, 'lazy'::regclass)}),
@@ -242,7 +236,7 @@ SKIP:
 	ok($saved eq slurp_file($file), 'and the file is as it was');
 	ok(!-e "$file.tmp" && !-l "$file.tmp", 'nothing is left of the new one');
 	$node->start;
-	wait_loaded();
+	wait_preloaded($node);
 }
 
 #
@@ -265,7 +259,7 @@ foreach my $round (1 .. 30)
 		DROP TABLE coming});
 }
 $node->restart;
-wait_loaded();
+wait_preloaded($node);
 unlike(log_from($node, $offset), qr/PANIC|TRAP|terminated by signal/, 'saved while tables come and go');
 is_exact($node, 'postgres', 'items', 1, 3000, 'exact');
 
@@ -275,14 +269,14 @@ is_exact($node, 'postgres', 'items', 1, 3000, 'exact');
 make_hot();
 $before = hits($hot_keys);
 $node->restart;
-wait_loaded();
+wait_preloaded($node);
 $node->backup('copy');
 my $copy = PostgreSQL::Test::Cluster->new('hotset_copy');
 $copy->init_from_backup($node, 'copy');
 $node->stop;
 $node = $copy;
 $node->start;
-wait_loaded();
+wait_preloaded($node);
 cmp_ok(hits($hot_keys), '>=', 0.95 * $before, 'a copy of the data directory begins warm');
 is_exact($node, 'postgres', 'items', 1, 2000, 'exact');
 

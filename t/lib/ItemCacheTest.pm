@@ -196,12 +196,13 @@ sub replayed
 	return;
 }
 
-# Wait until all has been loaded after a start.
+# Wait until all that could be loaded after a start has been, as a database with
+# the extension says.
 sub wait_preloaded
 {
-	my ($node) = @_;
+	my ($node, $db) = @_;
 
-	$node->poll_query_until('postgres', q{SELECT preloader = 'done' FROM itemcache.stats})
+	$node->poll_query_until($db // 'postgres', q{SELECT preloader IN ('done', 'incomplete') FROM itemcache.stats})
 	  or die $node->name . ': the preload does not end';
 	return;
 }
