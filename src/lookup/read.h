@@ -31,10 +31,10 @@ extern bool IndexIsThere(Oid index);
  * passed over: look in the index where their rows are, and have the disk and the
  * processor fetch them, all at once.  hashes[i] is that of keys[i].
  *
- * MayReadByPlace() says whether that may be done.  False if the disk is asked for any.
+ * MayReadByPlace() says whether that may be done.  FindItems() returns false if the
+ * disk has been asked for any.
  */
 #define READ_AHEAD_MAX	STORE_PREFETCH_MAX
-
 
 typedef struct AheadItem
 {

@@ -3,7 +3,9 @@
  * reader.c
  *	  What an index of a plain table is searched with, to read items.
  *
- * That is a scan, and what finds a key without one (descent).  To make a scan ready, and to clear it away, costs half as much as the search
+ * That is a scan, and what finds a key without one (descent).
+ *
+ * To make a scan ready, and to clear it away, costs half as much as the search
  * of an index that is in memory.  So a reader that is closed is not freed, but
  * put to rest, to be used again by the next lookup, statement or transaction.
  *
