@@ -21,6 +21,11 @@ SELECT helper.fired($$INSERT INTO items VALUES (12, 'v12')$$) AS by_queue;
 SELECT helper.by_queue();
 SELECT helper.fired($$DELETE FROM items WHERE id = 12$$) AS by_queue;
 SELECT * FROM helper.check('items', 1, 12);
+-- other functions that change, and what has plans made again, are no reason
+CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1';
+SELECT helper.fired($$UPDATE items SET n = 4 WHERE id <= 3$$) AS short_way;
+SELECT itemcache.preload('items') > 0 AS preloaded;
+SELECT helper.fired($$UPDATE items SET n = 5 WHERE id <= 3$$) AS short_way;
 SET session_replication_role = replica;
 SELECT helper.fired($$UPDATE items SET n = 3 WHERE id <= 3$$) AS short_way;
 RESET session_replication_role;

@@ -92,13 +92,12 @@ $$;
 
 --
 -- Have the next statement fire our trigger by the server's queue: which function
--- it is, by which the row condition knows it, is forgotten whenever a
--- function changes.
+-- it is, by which the row condition knows it, is forgotten when it changes.
 --
 CREATE FUNCTION helper.by_queue() RETURNS void
 LANGUAGE sql VOLATILE AS
 $$
-	ALTER FUNCTION helper.by_queue() COST 100
+	ALTER FUNCTION itemcache.track() COST 1
 $$;
 
 -- how often a statement fired our trigger by the queue; where all caches are

@@ -141,7 +141,7 @@ SELECT * FROM differences(1, 81000);
 --
 INSERT INTO items SELECT g, 0 FROM generate_series(81001, 150000) g;
 SELECT itemcache.preload('items') > 0 AS preloaded;
-UPDATE items SET n = n + 1;
+SELECT helper.fired($$UPDATE items SET n = n + 1$$) AS by_queue;
 SELECT * FROM differences(1, 150000);
 SELECT itemcache.preload('items') > 0 AS preloaded;
 BEGIN;
@@ -153,7 +153,24 @@ DELETE FROM items WHERE id % 1000 = 1;
 COMMIT;
 SELECT * FROM differences(1, 150000);
 SELECT itemcache.preload('items') > 0 AS preloaded;
-DELETE FROM items;
+SELECT helper.fired($$DELETE FROM items$$) AS by_queue;
+SELECT * FROM differences(1, 150000);
+
+-- by the trigger's queue
+SELECT helper.by_queue();
+SELECT helper.fired($$INSERT INTO items SELECT g, 0 FROM generate_series(1, 150000) g$$) AS by_queue;
+SELECT * FROM differences(1, 150000);
+SELECT itemcache.preload('items') > 0 AS preloaded;
+BEGIN;
+UPDATE items SET n = n + 1 WHERE id % 1000 = 0;
+SELECT helper.by_queue();
+SELECT helper.fired($$UPDATE items SET n = n + 1$$) AS by_queue;
+UPDATE items SET n = n + 1 WHERE id % 1000 < 2;
+COMMIT;
+SELECT * FROM differences(1, 150000);
+SELECT itemcache.preload('items') > 0 AS preloaded;
+SELECT helper.by_queue();
+SELECT helper.fired($$DELETE FROM items$$) AS by_queue;
 SELECT * FROM differences(1, 150000);
 
 SET client_min_messages = warning;

@@ -75,8 +75,9 @@ static List *OnlyCheck = NIL;
 /* A trigger with a condition has one in the catalogs as well, as text. */
 static char NoText[] = "";
 
-/* OID of itemcache_track(), if known and no function has changed since. */
+/* OID of itemcache_track(), if known and it has not changed since; and its hash. */
 static Oid	TriggerFunction = InvalidOid;
+static uint32 TriggerFunctionHash = 0;
 
 static ExecutorStart_hook_type PreviousExecutorStartHook = NULL;
 
@@ -85,6 +86,7 @@ PG_FUNCTION_INFO_V1(itemcache_track);
 static void StartExecutor(QueryDesc *queryDesc, int eflags);
 static void SetConditions(EState *estate, ResultRelInfo *rri);
 static bool CallsUs(const Trigger *trigger);
+static void RememberFunction(Oid funcid);
 static RowCondition *MakeCondition(EState *estate, ResultRelInfo *rri);
 static void InitExpression(ExprState *state, RowCondition *condition,
 						   ExprStateEvalFunc evalfunc);
@@ -99,12 +101,12 @@ static Datum NoteUpdatedRow(ExprState *state, ExprContext *econtext,
 static bool IsReplacedBy(TupleTableSlot *old, TupleTableSlot *new);
 static void Mute(RowCondition *condition, RowInterest interest);
 static HeapTuple SlotTuple(TupleTableSlot *slot, HeapTuple tuple);
-static void FunctionsChanged(Datum arg, int cacheid, uint32 hashvalue);
+static void FunctionChanged(Datum arg, int cacheid, uint32 hashvalue);
 
 void
 TriggerInit(void)
 {
-	CacheRegisterSyscacheCallback(PROCOID, FunctionsChanged, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, FunctionChanged, (Datum) 0);
 	MuteInit();
 	PreviousExecutorStartHook = ExecutorStart_hook;
 	ExecutorStart_hook = StartExecutor;
@@ -135,7 +137,8 @@ itemcache_track(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_FOR_ROW(event) || !StoreIsAttached())
 		return PointerGetDatum(NULL);
 
-	TriggerFunction = fcinfo->flinfo->fn_oid;
+	if (TriggerFunction != fcinfo->flinfo->fn_oid)
+		RememberFunction(fcinfo->flinfo->fn_oid);
 	if (TRIGGER_FIRED_BY_INSERT(event))
 		interest = TrackRowChange(ItemRelationOf(trigdata->tg_relation),
 								  NULL, trigdata->tg_trigtuple);
@@ -205,7 +208,7 @@ SetConditions(EState *estate, ResultRelInfo *rri)
 
 /*
  * The first statement of a session that writes has to look: it may write very
- * many rows.  When functions have changed since, the trigger is fired once,
+ * many rows.  When the function has changed since, the trigger is fired once,
  * and says so itself.
  */
 static bool
@@ -216,9 +219,16 @@ CallsUs(const Trigger *trigger)
 	if (!looked && IsTriggerFunction(trigger->tgfoid))
 	{
 		looked = true;
-		TriggerFunction = trigger->tgfoid;
+		RememberFunction(trigger->tgfoid);
 	}
 	return trigger->tgfoid == TriggerFunction;
+}
+
+static void
+RememberFunction(Oid funcid)
+{
+	TriggerFunctionHash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(funcid));
+	TriggerFunction = funcid;
 }
 
 static RowCondition *
@@ -427,8 +437,13 @@ SlotTuple(TupleTableSlot *slot, HeapTuple tuple)
 	return tuple;
 }
 
+/*
+ * Messages for other functions are frequent: not only DDL sends them (warmth.c).
+ * 0 stands for all.
+ */
 static void
-FunctionsChanged(Datum arg, int cacheid, uint32 hashvalue)
+FunctionChanged(Datum arg, int cacheid, uint32 hashvalue)
 {
-	TriggerFunction = InvalidOid;
+	if (hashvalue == 0 || hashvalue == TriggerFunctionHash)
+		TriggerFunction = InvalidOid;
 }
