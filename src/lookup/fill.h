@@ -15,7 +15,6 @@
 typedef struct FillItem
 {
 	HeapTupleHeader version;	/* on the page; seen by access->snapshot */
-	ImageSource image;			/* of it; has its TID */
 	uint64		hash;			/* KeyHash() of it */
 	StoreResult result;			/* out; STORE_STALE as well when rule 2(a)
 								 * refused it */
@@ -23,6 +22,8 @@ typedef struct FillItem
 	uint64		counter;
 	uint64		xid;
 	StoreMark	mark;
+	/* at the end, as it ends with a row's header, to which more could be added */
+	ImageSource image;			/* of the version; has its TID */
 } FillItem;
 
 /*

@@ -45,15 +45,16 @@
 /* Blocks after which preload() begins the access anew. */
 #define LOAD_BEGIN_ANEW		1024
 
-static void LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted);
-static int	VisibleOffsets(PageLoader *loader, Buffer buffer);
-static int	WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets);
-static int	OffsetsWithKey(PageLoader *loader, Buffer buffer, int noffsets);
-static int	FormItems(PageLoader *loader, Buffer buffer, int noffsets);
-static void HashTuples(PageLoader *loader, Buffer buffer, int noffsets);
+static void LoadTuples(PageLoader *loader, Buffer buffer, int n);
+static int	VisibleTuples(PageLoader *loader, Buffer buffer);
+static int	WantedTuples(PageLoader *loader, Buffer buffer,
+						 const OffsetNumber *offsets, int noffsets);
+static bool GetVisible(PageLoader *loader, Buffer buffer, OffsetNumber offset,
+					   HeapTuple tuple);
+static int	TuplesWithKey(PageLoader *loader, int ntuples);
+static int	FormItems(PageLoader *loader, int ntuples);
+static void HashTuples(PageLoader *loader, int ntuples);
 static bool IsCached(PageLoader *loader, uint64 hash, StoreHint hint);
-static void GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset,
-					 HeapTuple tuple);
 static void LoadPartitions(PageLoader *loader, Relation root);
 static void LoadWholeTable(PageLoader *loader, Relation rel);
 static void BeginLoadingOrComplain(PageLoader *loader, Relation rel);
@@ -72,10 +73,9 @@ InitLoader(PageLoader *loader)
 												  "itemcache preload aliases",
 												  ALLOCSET_SMALL_SIZES);
 	loader->fills = palloc(MaxHeapTuplesPerPage * sizeof(FillItem));
-	loader->offsets = palloc(MaxHeapTuplesPerPage * sizeof(OffsetNumber));
+	loader->tuples = palloc(MaxHeapTuplesPerPage * sizeof(HeapTupleData));
 	loader->hashes = palloc(MaxHeapTuplesPerPage * sizeof(uint64));
 	loader->hints = palloc(MaxHeapTuplesPerPage * sizeof(StoreHint));
-	loader->wanted = palloc0((MaxHeapTuplesPerPage + 1) * sizeof(bool));
 	loader->limit = ItemSizeLimit();
 }
 
@@ -101,37 +101,31 @@ BeginLoading(PageLoader *loader, Relation rel, Snapshot snapshot)
 void
 LoadPage(PageLoader *loader, BlockNumber block)
 {
-	LoadBuffer(loader, ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
-										  RBM_NORMAL, loader->strategy), false);
+	Buffer		buffer = ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
+											RBM_NORMAL, loader->strategy);
+
+	LoadTuples(loader, buffer, VisibleTuples(loader, buffer));
 }
 
 void
 LoadPlaces(PageLoader *loader, BlockNumber block, const OffsetNumber *offsets,
 		   int noffsets)
 {
-	memset(loader->wanted, 0, (MaxHeapTuplesPerPage + 1) * sizeof(bool));
-	for (int i = 0; i < noffsets; i++)
-	{
-		if (offsets[i] <= MaxHeapTuplesPerPage)
-			loader->wanted[offsets[i]] = true;
-	}
-	LoadBuffer(loader, ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
-										  RBM_NORMAL, loader->strategy), true);
+	Buffer		buffer = ReadBufferExtended(loader->rel, MAIN_FORKNUM, block,
+											RBM_NORMAL, loader->strategy);
+
+	LoadTuples(loader, buffer, WantedTuples(loader, buffer, offsets, noffsets));
 }
 
-/* Releases the buffer. */
+/* Cache what is in loader->tuples[], and release the buffer they are on. */
 static void
-LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
+LoadTuples(PageLoader *loader, Buffer buffer, int n)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(loader->context);
-	int			n;
 
-	n = VisibleOffsets(loader, buffer);
-	if (only_wanted)
-		n = WantedOffsets(loader, buffer, n);
 	if (!loader->access.unique)
-		n = OffsetsWithKey(loader, buffer, n);
-	n = FormItems(loader, buffer, n);
+		n = TuplesWithKey(loader, n);
+	n = FormItems(loader, n);
 	if (n > 0)
 		FillItems(&loader->access, buffer, loader->fills, n, true);
 
@@ -140,10 +134,8 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 		if (loader->fills[i].result == STORE_DONE)
 		{
 			Size		size = ImageSourceSize(&loader->fills[i].image);
-			HeapTupleData tuple;
 
-			GetTuple(loader, buffer, loader->offsets[i], &tuple);
-			LoadAliases(loader, &tuple, loader->fills[i].hash);
+			LoadAliases(loader, &loader->tuples[i], loader->fills[i].hash);
 			loader->items++;
 			loader->bytes += size;
 			loader->filled++;
@@ -162,122 +154,127 @@ LoadBuffer(PageLoader *loader, Buffer buffer, bool only_wanted)
 }
 
 /*
- * Line pointers of the tuples that the snapshot sees, as heapgetpage() finds
- * them.  No predicate locks are taken, as nothing of it is returned to anyone.
+ * Sets loader->tuples[] to the tuples that the snapshot sees, as heapgetpage() finds
+ * them.  They are good as long as the page is pinned; what of them can change is not
+ * looked at.  No predicate locks are taken, as nothing of it is returned to anyone.
  */
 static int
-VisibleOffsets(PageLoader *loader, Buffer buffer)
+VisibleTuples(PageLoader *loader, Buffer buffer)
 {
-	Page		page = BufferGetPage(buffer);
-	Snapshot	snapshot = loader->access.snapshot;
 	OffsetNumber last;
-	bool		all_visible;
 	int			n = 0;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
-	last = PageGetMaxOffsetNumber(page);
+	last = PageGetMaxOffsetNumber(BufferGetPage(buffer));
 	for (OffsetNumber off = FirstOffsetNumber; off <= last; off++)
 	{
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(PageGetItemId(page, off)))
-			continue;
-		GetTuple(loader, buffer, off, &tuple);
-		if (all_visible ||
-			HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
-			loader->offsets[n++] = off;
+		if (GetVisible(loader, buffer, off, &loader->tuples[n]))
+			n++;
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	return n;
 }
 
 /*
- * Those of the visible tuples that are wanted.  Where one that was wanted has
- * gone, its successor may be among the page's heap-only tuples: these are taken
- * along.
+ * The same for those at some places.  Where one has gone, its successor may be among
+ * the page's heap-only tuples: these are taken along.
  */
 static int
-WantedOffsets(PageLoader *loader, Buffer buffer, int noffsets)
+WantedTuples(PageLoader *loader, Buffer buffer, const OffsetNumber *offsets,
+			 int noffsets)
 {
-	int			wanted = 0;
-	int			found = 0;
+	bool		wanted[MaxHeapTuplesPerPage + 1];
+	int			visible;
 	int			n = 0;
 
-	for (int i = FirstOffsetNumber; i <= MaxHeapTuplesPerPage; i++)
-		wanted += loader->wanted[i];
-	for (int i = 0; i < noffsets; i++)
-		found += loader->wanted[loader->offsets[i]];
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	while (n < noffsets && (n == 0 || offsets[n] > offsets[n - 1]) &&
+		   GetVisible(loader, buffer, offsets[n], &loader->tuples[n]))
+		n++;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (n == noffsets)
+		return n;
+
+	memset(wanted, 0, sizeof(wanted));
 	for (int i = 0; i < noffsets; i++)
 	{
-		HeapTupleData tuple;
+		if (offsets[i] <= MaxHeapTuplesPerPage)
+			wanted[offsets[i]] = true;
+	}
+	visible = VisibleTuples(loader, buffer);
+	n = 0;
+	for (int i = 0; i < visible; i++)
+	{
+		HeapTuple	tuple = &loader->tuples[i];
 
-		GetTuple(loader, buffer, loader->offsets[i], &tuple);
-		if (loader->wanted[loader->offsets[i]] ||
-			(found < wanted && HeapTupleIsHeapOnly(&tuple)))
-			loader->offsets[n++] = loader->offsets[i];
+		if (wanted[ItemPointerGetOffsetNumber(&tuple->t_self)] ||
+			HeapTupleIsHeapOnly(tuple))
+			loader->tuples[n++] = *tuple;
 	}
 	return n;
 }
 
-/* Those of the visible tuples that have a key: others are older than it (rule U). */
-static int
-OffsetsWithKey(PageLoader *loader, Buffer buffer, int noffsets)
-{
-	int			n = 0;
-
-	for (int i = 0; i < noffsets; i++)
-	{
-		HeapTupleData tuple;
-
-		GetTuple(loader, buffer, loader->offsets[i], &tuple);
-		if (HasItemKey(loader->access.shape, &tuple))
-			loader->offsets[n++] = loader->offsets[i];
-	}
-	return n;
-}
-
-/* Of a tuple that is on a pinned page; what of it can change is not looked at. */
-static void
-GetTuple(PageLoader *loader, Buffer buffer, OffsetNumber offset, HeapTuple tuple)
+/* The tuple at an offset, which may be any number; false if there is none. */
+static bool
+GetVisible(PageLoader *loader, Buffer buffer, OffsetNumber offset, HeapTuple tuple)
 {
 	Page		page = BufferGetPage(buffer);
-	ItemId		lp = PageGetItemId(page, offset);
+	Snapshot	snapshot = loader->access.snapshot;
+	ItemId		lp;
 
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return false;
+	lp = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(lp))
+		return false;
 	tuple->t_tableOid = RelationGetRelid(loader->rel);
 	tuple->t_data = (HeapTupleHeader) PageGetItem(page, lp);
 	tuple->t_len = ItemIdGetLength(lp);
 	ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), offset);
+	return (PageIsAllVisible(page) && !snapshot->takenDuringRecovery) ||
+		HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
+}
+
+/* Those of the visible tuples that have a key: others are older than it (rule U). */
+static int
+TuplesWithKey(PageLoader *loader, int ntuples)
+{
+	int			n = 0;
+
+	for (int i = 0; i < ntuples; i++)
+	{
+		if (HasItemKey(loader->access.shape, &loader->tuples[i]))
+			loader->tuples[n++] = loader->tuples[i];
+	}
+	return n;
 }
 
 /*
  * Make items of these tuples.  Rows over the size limit are left out, and those
- * that are there already.  What is left has loader->offsets[] as well.
+ * that are there already.  What is left is in loader->tuples[] as well.
  */
 static int
-FormItems(PageLoader *loader, Buffer buffer, int noffsets)
+FormItems(PageLoader *loader, int ntuples)
 {
 	const ItemAccess *access = &loader->access;
-	HeapTupleData tuple;
 	int			n = 0;
 
-	HashTuples(loader, buffer, noffsets);
-	for (int i = 0; i < noffsets; i++)
+	HashTuples(loader, ntuples);
+	for (int i = 0; i < ntuples; i++)
 	{
 		FillItem   *fill = &loader->fills[n];
-		OffsetNumber offset = loader->offsets[i];
+		HeapTuple	tuple = &loader->tuples[n];
 
+		*tuple = loader->tuples[i];
 		fill->hash = loader->hashes[i];
-		GetTuple(loader, buffer, offset, &tuple);
 		if (IsCached(loader, fill->hash, loader->hints[i]))
 		{
-			LoadAliases(loader, &tuple, fill->hash);
+			LoadAliases(loader, tuple, fill->hash);
 			continue;
 		}
 		StorePrefetchFill(fill->hash);
-		fill->version = tuple.t_data;
-		loader->offsets[n] = offset;
-		if (FindImage(access->shape, &tuple, NULL, loader->limit, &fill->image))
+		fill->version = tuple->t_data;
+		if (FindImage(access->shape, tuple, NULL, loader->limit, &fill->image))
 			n++;
 		else
 			CountTooLarge(access);
@@ -290,21 +287,19 @@ FormItems(PageLoader *loader, Buffer buffer, int noffsets)
  * are not there, which takes a look into both of their buckets.
  */
 static void
-HashTuples(PageLoader *loader, Buffer buffer, int noffsets)
+HashTuples(PageLoader *loader, int ntuples)
 {
 	const ItemAccess *access = &loader->access;
 
-	for (int i = 0; i < noffsets; i++)
+	for (int i = 0; i < ntuples; i++)
 	{
-		HeapTupleData tuple;
 		Datum		key[INDEX_MAX_KEYS];
 
-		GetTuple(loader, buffer, loader->offsets[i], &tuple);
-		ItemKey(access->shape, &tuple, key);
+		ItemKey(access->shape, &loader->tuples[i], key);
 		loader->hashes[i] = KeyHash(access->shape, access->relation->seed, key);
 	}
-	for (int i = 0; i < noffsets; i += STORE_PREFETCH_MAX)
-		StorePrefetch(Min(noffsets - i, STORE_PREFETCH_MAX), &loader->hashes[i], 0,
+	for (int i = 0; i < ntuples; i += STORE_PREFETCH_MAX)
+		StorePrefetch(Min(ntuples - i, STORE_PREFETCH_MAX), &loader->hashes[i], 0,
 					  &loader->hints[i]);
 }
 

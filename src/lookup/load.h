@@ -29,10 +29,9 @@ typedef struct PageLoader
 	BufferAccessStrategy strategy;
 	MemoryContext context;		/* reset for each page */
 	FillItem   *fills;			/* of one page */
-	OffsetNumber *offsets;
-	uint64	   *hashes;			/* of the keys of what is at these */
+	HeapTupleData *tuples;		/* on it */
+	uint64	   *hashes;			/* of these tuples' keys */
 	StoreHint  *hints;
-	bool	   *wanted;			/* by offset; see LoadPlaces() */
 	Size		limit;
 	MemoryContext alias_context;	/* of what BeginLoadingAliases() makes */
 	AliasLoader *aliases;		/* NULL: none are made */
