@@ -5,7 +5,8 @@
 # Redis: Redis) is told to start.  A hit is an item in the cache, in Redis, or
 # whose page is in shared buffers.  The cache and shared buffers both have the whole
 # table when the server is stopped, so that the hot set, and autoprewarm's file, name
-# all of it.
+# all of it.  Which items are looked up more the hot set knows from 20 seconds of such
+# lookups before; of pages, nothing like that is kept.
 # The kernel has the table in its cache all the time, and PostgreSQL itself stays up
 # and warm when Redis is restarted.  What takes long to be warm is restarted once.
 
@@ -54,10 +55,11 @@ curve()
 
 restart_itemcache()
 {
+	OPTIONS=(--setup "SET itemcache.transparent = on" --hits "$cache_hits")
 	want_server "${SERVERS_SETTINGS[@]}"
 	want_cached items
+	client --keys "$ITEMS" --zipf $ZIPF --read "$read_item" --seconds "$(rounds 1 20)" --seed 100
 	stop_server
-	OPTIONS=(--setup "SET itemcache.transparent = on" --hits "$cache_hits")
 	warm_after itemcache start_server "${SERVERS_SETTINGS[@]}" itemcache.preload=on
 	stop_server
 }
