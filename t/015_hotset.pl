@@ -88,6 +88,27 @@ is($node->safe_psql('postgres', q{SELECT items FROM itemcache.stats}), '0', 'off
 $node->append_conf('postgresql.conf', 'itemcache.preload = hot');
 
 #
+# With less memory, what was looked up more finds room, wherever it is in the table:
+# it is loaded first.  The second restart knows it from the first.
+#
+look_up('generate_series(1, 100000, 8) k');
+make_hot();
+$before = hits($hot_keys);
+my $items = $node->safe_psql('postgres', q{SELECT items FROM itemcache.stats});
+$node->append_conf('postgresql.conf', 'itemcache.memory = 3MB');
+$node->restart;
+wait_preloaded($node);
+$node->append_conf('postgresql.conf', 'itemcache.memory = 2MB');
+$node->restart;
+wait_preloaded($node);
+cmp_ok($node->safe_psql('postgres', q{SELECT items FROM itemcache.stats}), '<', 0.6 * $items, 'less memory: holds a part');
+cmp_ok(hits($hot_keys), '>=', 0.97 * $before, 'and has what was looked up more');
+is_exact($node, 'postgres', 'items', 1, 2000, 'exact');
+$node->append_conf('postgresql.conf', 'itemcache.memory = 4MB');
+$node->restart;
+wait_preloaded($node);
+
+#
 # A crash: what was saved last.  Rows updated since on the same page come along.
 #
 sub save

@@ -131,7 +131,8 @@ FillItems(const ItemAccess *access, Buffer buffer, FillItem *items, int nitems,
 		StoreContent content = {
 			.kind = STORE_ROW,
 			.xid = item->xid,
-			.mark = marked ? &item->mark : NULL
+			.mark = marked ? &item->mark : NULL,
+			.used = item->used
 		};
 
 		if (i + PREFETCH_AHEAD < nitems)

@@ -16,6 +16,7 @@ typedef struct FillItem
 {
 	HeapTupleHeader version;	/* on the page; seen by access->snapshot */
 	uint64		hash;			/* KeyHash() of it */
+	bool		used;			/* it counts as found once already */
 	StoreResult result;			/* out; STORE_STALE as well when rule 2(a)
 								 * refused it */
 	/* private */

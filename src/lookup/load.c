@@ -274,6 +274,7 @@ FormItems(PageLoader *loader, int ntuples)
 		}
 		StorePrefetchFill(fill->hash);
 		fill->version = tuple->t_data;
+		fill->used = loader->used;
 		if (FindImage(access->shape, tuple, NULL, loader->limit, &fill->image))
 			n++;
 		else

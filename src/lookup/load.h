@@ -19,6 +19,8 @@ typedef struct PageLoader
 {
 	Relation	rel;
 	ItemAccess	access;
+	bool		used;			/* to be set: what is loaded counts as found
+								 * once already */
 	uint64		items;			/* loaded so far ... */
 	uint64		bytes;			/* ... and their size */
 	int			streak;			/* items in a row that found no room */

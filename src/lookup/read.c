@@ -535,6 +535,7 @@ FillFromReader(ItemReader *reader, const ItemAccess *access,
 	}
 	ItemKey(access->shape, tuple, key);
 	item.version = tuple->t_data;
+	item.used = false;
 	item.hash = KeyHash(access->shape, access->relation->seed, key);
 	FillItems(access, ((BufferHeapTupleTableSlot *) slot)->buffer, &item, 1,
 			  false);

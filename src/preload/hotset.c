@@ -6,7 +6,7 @@
  * The file is
  *
  *		HotSetHeader
- *		HotTable[ntables]		the most used tables first
+ *		HotTable[ntables]		the most used ones first
  *		uint64[nranges + 1]		for each range of a table's blocks, where its
  *								places begin; and the end of the last
  *		uint32[nplaces]			block within the range 16 | offset 16
@@ -16,6 +16,8 @@
  * or of another version, is not used.  What remains can still be wrong, since
  * tables are written, rewritten and dropped: whoever loads a place looks at
  * the row that is there, under rule 2 in README.
+ *
+ * Of a table there may be two: the places that are used more, and the others.
  *
  * A place is found through the TID that every row's image carries.  Which file
  * the TID is of is what the owner was told when a backend last described the
@@ -45,7 +47,7 @@
 #define HOTSET_FILE			"itemcache.hotset"
 #define HOTSET_TEMPORARY	"itemcache.hotset.tmp"
 #define HOTSET_MAGIC		UINT64CONST(0x74657374686f6349)
-#define HOTSET_VERSION		1
+#define HOTSET_VERSION		2
 
 /*
  * More places are not kept: 8 bytes each while they are collected and sorted,
@@ -53,14 +55,8 @@
  */
 #define HOTSET_MAX_PLACES	(16 * 1024 * 1024)
 
-/*
- * Where the memory is no more than this, and less than such a part of it is free,
- * only one in so many is kept of the places that have not been used since they came:
- * see "The hot set" in README.
- */
-#define SMALL_MEMORY		((Size) 16 * 1024 * 1024)
-#define FULL_PART			16
-#define FULL_STEP			4
+/* At most one place in so many is used more than others. */
+#define USED_MORE_PART		2
 
 /* Entries looked at, and places written, at a time. */
 #define WALK_BATCH			512
@@ -78,37 +74,43 @@ typedef struct HotSetHeader
 	uint64		nplaces;
 } HotSetHeader;
 
-/* While it is collected, a place is a word: owner 20 | block 32 | offset 12. */
-#define PLACE_OFFSET_BITS	12
+/*
+ * While it is collected, a place is a word: part 21 | block 32 | offset 11.  The parts
+ * of an owner's places are those that are used more, and the others.
+ */
+#define PLACE_OFFSET_BITS	11
 #define PLACE_OFFSET_MASK	((1 << PLACE_OFFSET_BITS) - 1)
-#define MakePlace(owner, tid) \
-	(((uint64) (owner) << (32 + PLACE_OFFSET_BITS)) | \
+#define OwnerPart(owner, more)	(2 * (owner) + ((more) ? 0 : 1))
+#define PartOwner(part)		((part) / 2)
+#define PartIsMore(part)	((part) % 2 == 0)
+#define MakePlace(part, tid) \
+	(((uint64) (part) << (32 + PLACE_OFFSET_BITS)) | \
 	 ((uint64) ItemPointerGetBlockNumberNoCheck(tid) << PLACE_OFFSET_BITS) | \
 	 (ItemPointerGetOffsetNumberNoCheck(tid) & PLACE_OFFSET_MASK))
-#define PlaceOwner(place)	((int) ((place) >> (32 + PLACE_OFFSET_BITS)))
+#define PlacePart(place)	((int) ((place) >> (32 + PLACE_OFFSET_BITS)))
 #define PlaceBlock(place)	((BlockNumber) ((place) >> PLACE_OFFSET_BITS))
 #define PlaceOffset(place)	((OffsetNumber) ((place) & PLACE_OFFSET_MASK))
 
-StaticAssertDecl(OWNER_BITS + 32 + PLACE_OFFSET_BITS == 64 &&
+StaticAssertDecl(OWNER_BITS + 1 + 32 + PLACE_OFFSET_BITS == 64 &&
 				 MaxHeapTuplesPerPage <= PLACE_OFFSET_MASK,
-				 "a place has all of the owner's number, block and offset");
+				 "a place has all of the part's number, block and offset");
 
-/* A table of which places were collected. */
-typedef struct HotOwner
+/* A part of which places were collected. */
+typedef struct HotPart
 {
 	HotTable	table;
 	const uint64 *places;
 	double		uses;			/* of the average place */
-} HotOwner;
+} HotPart;
 
 /* What is collected, in a memory context of its own. */
 typedef struct Collection
 {
 	uint64	   *places;
 	uint64		nplaces;
-	uint64	   *uses;			/* of each owner's places, all in all */
-	HotOwner   *owners;			/* the most used ones first */
-	uint32		nowners;
+	uint64	   *uses;			/* of each part's places, all in all */
+	HotPart    *parts;			/* the most used ones first */
+	uint32		nparts;
 	uint64	   *ranges;			/* as in HotSet */
 	uint64		nranges;
 } Collection;
@@ -129,9 +131,10 @@ typedef struct HotSetFile
 #include "lib/sort_template.h"
 
 static void CollectPlaces(Collection *collection);
+static int	UsesOfUsedMore(void);
 static void SortPlaces(Collection *collection);
-static void FindOwners(Collection *collection);
-static bool DescribeOwner(HotOwner *hot, uint64 nplaces, uint64 uses);
+static void FindParts(Collection *collection);
+static bool DescribePart(HotPart *part, uint64 nplaces, uint64 uses);
 static int	CompareUses(const void *a, const void *b);
 static void FindRanges(Collection *collection);
 static bool WriteHotSet(const Collection *collection);
@@ -160,7 +163,7 @@ SaveHotSet(void)
 	oldcontext = MemoryContextSwitchTo(context);
 	CollectPlaces(&collection);
 	SortPlaces(&collection);
-	FindOwners(&collection);
+	FindParts(&collection);
 	FindRanges(&collection);
 	pgstat_report_wait_start(PreloadWaitEvent(WAIT_HOT_SET_WRITE));
 	if (!WriteHotSet(&collection))
@@ -171,8 +174,8 @@ SaveHotSet(void)
 }
 
 /*
- * Where there are more than are kept, or more than may fit again, those that were
- * used go first; of the others, one in so many is taken.
+ * Where there are more than are kept, those that were used go first; of the others,
+ * one in so many is taken.
  */
 static void
 CollectPlaces(Collection *collection)
@@ -180,6 +183,7 @@ CollectPlaces(Collection *collection)
 	StoreStats	stats;
 	StoreWalk	walk = {0};
 	StoreWalked *walked = palloc(WALK_BATCH * sizeof(StoreWalked));
+	int			used_more = UsesOfUsedMore();
 	uint64		max;
 	uint64		nth = 0;
 	uint64		step;
@@ -188,27 +192,47 @@ CollectPlaces(Collection *collection)
 	StoreGetStats(&stats);
 	max = Min(stats.items + stats.items / 64 + WALK_BATCH, HOTSET_MAX_PLACES);
 	step = stats.items / HOTSET_MAX_PLACES + 1;
-	if (stats.memory <= SMALL_MEMORY &&
-		stats.used >= stats.capacity - stats.capacity / FULL_PART)
-		step = Max(step, FULL_STEP);
 	collection->places = MemoryContextAllocHuge(CurrentMemoryContext,
 												max * sizeof(uint64));
-	collection->uses = palloc0(OwnerCount() * sizeof(uint64));
+	collection->uses = palloc0(OwnerPart(OwnerCount(), true) * sizeof(uint64));
 
 	while ((n = StoreWalkNext(&walk, walked, WALK_BATCH)) > 0)
 	{
 		for (int i = 0; i < n && collection->nplaces < max; i++)
 		{
-			int			owner = EpochOwner(walked[i].epoch);
 			HeapTupleHeader image = (HeapTupleHeader) walked[i].payload;
+			int			part = OwnerPart(EpochOwner(walked[i].epoch),
+										 walked[i].uses >= used_more);
 
 			if (walked[i].uses == 0 && nth++ % step != 0)
 				continue;
-			collection->uses[owner] += walked[i].uses;
+			collection->uses[part] += walked[i].uses;
 			collection->places[collection->nplaces++] =
-				MakePlace(owner, &image->t_ctid);
+				MakePlace(part, &image->t_ctid);
 		}
 	}
+	if (used_more > STORE_MAX_USES)
+		StoreForgetUse();
+}
+
+/*
+ * How much a place is used that is used more: as little as can be, so that there are
+ * not too many of them.  More than STORE_MAX_USES if there are always too many.
+ */
+static int
+UsesOfUsedMore(void)
+{
+	uint64		entries[STORE_MAX_USES + 1];
+	uint64		total = 0;
+	uint64		more = 0;
+	int			uses = STORE_MAX_USES + 1;
+
+	StoreCountUses(entries);
+	for (int i = 0; i <= STORE_MAX_USES; i++)
+		total += entries[i];
+	while (uses > 0 && more + entries[uses - 1] <= total / USED_MORE_PART)
+		more += entries[--uses];
+	return uses;
 }
 
 /* What the walk met twice goes, too. */
@@ -226,53 +250,61 @@ SortPlaces(Collection *collection)
 	collection->nplaces = kept;
 }
 
-/* One for each owner's run of places. */
+/* One for each run of places. */
 static void
-FindOwners(Collection *collection)
+FindParts(Collection *collection)
 {
 	uint64		begin = 0;
 
-	collection->owners = palloc(OwnerCount() * sizeof(HotOwner));
+	collection->parts = palloc(OwnerPart(OwnerCount(), true) * sizeof(HotPart));
 	while (begin < collection->nplaces)
 	{
+		HotPart    *part = &collection->parts[collection->nparts];
 		const uint64 *places = &collection->places[begin];
 		uint64		n = 1;
 
 		while (begin + n < collection->nplaces &&
-			   PlaceOwner(places[n]) == PlaceOwner(places[0]))
+			   PlacePart(places[n]) == PlacePart(places[0]))
 			n++;
-		collection->owners[collection->nowners].places = places;
-		if (DescribeOwner(&collection->owners[collection->nowners], n,
-						  collection->uses[PlaceOwner(places[0])]))
-			collection->nowners++;
+		part->places = places;
+		if (DescribePart(part, n, collection->uses[PlacePart(places[0])]))
+		{
+			/* what is used more comes before the rest of the same table */
+			if (collection->nparts > 0 && part[-1].table.dbid == part->table.dbid &&
+				part[-1].table.relid == part->table.relid)
+				part->table.part = 1;
+			collection->nparts++;
+		}
 		begin += n;
 	}
-	qsort(collection->owners, collection->nowners, sizeof(HotOwner), CompareUses);
+	qsort(collection->parts, collection->nparts, sizeof(HotPart), CompareUses);
 }
 
-/* False if the slot is free by now. */
+/* False if the owner's slot is free by now. */
 static bool
-DescribeOwner(HotOwner *hot, uint64 nplaces, uint64 uses)
+DescribePart(HotPart *part, uint64 nplaces, uint64 uses)
 {
-	HotTable   *table = &hot->table;
+	HotTable   *table = &part->table;
+	int			number = PlacePart(part->places[0]);
 	uint64		key;
 
 	memset(table, 0, sizeof(HotTable));
-	if (!OwnerFile(PlaceOwner(hot->places[0]), &key, &table->file))
+	if (!OwnerFile(PartOwner(number), &key, &table->file))
 		return false;
 	table->dbid = (Oid) (key >> 32);
 	table->relid = (Oid) key;
+	table->more = PartIsMore(number);
 	table->nplaces = nplaces;
-	table->nranges = PlaceBlock(hot->places[nplaces - 1]) / HOTSET_BLOCKS + 1;
-	hot->uses = (double) uses / nplaces;
+	table->nranges = PlaceBlock(part->places[nplaces - 1]) / HOTSET_BLOCKS + 1;
+	part->uses = (double) uses / nplaces;
 	return true;
 }
 
 static int
 CompareUses(const void *a, const void *b)
 {
-	double		x = ((const HotOwner *) a)->uses;
-	double		y = ((const HotOwner *) b)->uses;
+	double		x = ((const HotPart *) a)->uses;
+	double		y = ((const HotPart *) b)->uses;
 
 	return x < y ? 1 : x > y ? -1 : 0;
 }
@@ -284,15 +316,15 @@ FindRanges(Collection *collection)
 	uint64		begin = 0;
 	uint64		n = 0;
 
-	for (uint32 i = 0; i < collection->nowners; i++)
-		collection->nranges += collection->owners[i].table.nranges;
+	for (uint32 i = 0; i < collection->nparts; i++)
+		collection->nranges += collection->parts[i].table.nranges;
 	collection->ranges =
 		MemoryContextAllocHuge(CurrentMemoryContext,
 							   (collection->nranges + 1) * sizeof(uint64));
 
-	for (uint32 i = 0; i < collection->nowners; i++)
+	for (uint32 i = 0; i < collection->nparts; i++)
 	{
-		HotTable   *table = &collection->owners[i].table;
+		HotTable   *table = &collection->parts[i].table;
 		uint64		place = 0;
 
 		table->first_range = n;
@@ -300,7 +332,7 @@ FindRanges(Collection *collection)
 		{
 			collection->ranges[n++] = begin + place;
 			while (place < table->nplaces &&
-				   PlaceBlock(collection->owners[i].places[place]) /
+				   PlaceBlock(collection->parts[i].places[place]) /
 				   HOTSET_BLOCKS == range)
 				place++;
 		}
@@ -331,7 +363,7 @@ WriteHotSet(const Collection *collection)
 	header.version = HOTSET_VERSION;
 	header.system_identifier = GetSystemIdentifier();
 	header.saved_at = GetCurrentTimestamp();
-	header.ntables = collection->nowners;
+	header.ntables = collection->nparts;
 	header.nranges = collection->nranges;
 	header.nplaces = collection->ranges[collection->nranges];
 	INIT_CRC32C(file.crc);
@@ -365,13 +397,13 @@ WriteContents(HotSetFile *file, const Collection *collection)
 	uint32		buffer[WALK_BATCH];
 	int			n = 0;
 
-	for (uint32 i = 0; i < collection->nowners; i++)
-		WriteBytes(file, &collection->owners[i].table, sizeof(HotTable));
+	for (uint32 i = 0; i < collection->nparts; i++)
+		WriteBytes(file, &collection->parts[i].table, sizeof(HotTable));
 	WriteBytes(file, collection->ranges,
 			   (collection->nranges + 1) * sizeof(uint64));
-	for (uint32 i = 0; i < collection->nowners; i++)
+	for (uint32 i = 0; i < collection->nparts; i++)
 	{
-		const HotOwner *hot = &collection->owners[i];
+		const HotPart *hot = &collection->parts[i];
 
 		for (uint64 j = 0; j < hot->table.nplaces; j++)
 		{

@@ -17,7 +17,10 @@
 /* Places of a table are kept, and read, by ranges of so many blocks. */
 #define HOTSET_BLOCKS		1024
 
-/* A table that has rows in the hot set. */
+/*
+ * A table that has rows in the hot set, or a part of it: those that are used more,
+ * or the others.
+ */
 typedef struct HotTable
 {
 	Oid			dbid;
@@ -26,6 +29,8 @@ typedef struct HotTable
 	uint32		nranges;		/* up to the last block that has one */
 	uint64		first_range;	/* where its ranges begin in HotSet.ranges */
 	uint64		nplaces;
+	uint32		part;			/* 0: the table's first, 1: its second */
+	uint32		more;			/* 1: they are used more than others */
 } HotTable;
 
 /* What was read of the file. */

@@ -349,7 +349,7 @@ HotRanges(const HotSet *set, Oid dbid)
 
 	for (int i = 0; i < set->ntables; i++)
 	{
-		if (set->tables[i].dbid == dbid)
+		if (set->tables[i].dbid == dbid && set->tables[i].part == 0)
 			nranges += set->tables[i].nranges;
 	}
 	return nranges;
@@ -363,7 +363,8 @@ ReportIgnored(const HotSet *set, const List *databases)
 
 	for (int i = 0; i < set->ntables; i++)
 	{
-		if (!list_member_oid(databases, set->tables[i].dbid))
+		if (set->tables[i].part == 0 &&
+			!list_member_oid(databases, set->tables[i].dbid))
 			ignored++;
 	}
 	if (ignored > 0)

@@ -54,7 +54,8 @@ typedef enum PreloadStage
 
 /*
  * Tables are loaded in an order in which all workers agree: those of the hot
- * set first, by their rank in it, then the others by OID.
+ * set first, by their rank in it, then the others by OID.  Parts of a table that
+ * the hot set has are tables of their own in this.
  */
 #define PRELOAD_NO_RANK		PG_UINT32_MAX
 #define PreloadPosition(rank, relid) (((uint64) (rank) << 32) | (relid))
@@ -67,6 +68,8 @@ typedef struct PreloadEntry
 	uint64		run;			/* PreloadShared.run when it was begun */
 	Oid			relfilenode;	/* the file that nblocks and next are of */
 	PreloadStage stage;
+	uint64		position;		/* of the part of it that is loaded, ... */
+	bool		more;			/* ... which is what is used more */
 	PreloadState state;			/* for the view; LOADING until the last worker
 								 * has left */
 	PreloadState outcome;		/* what state will be; if not DONE, no range
@@ -76,7 +79,7 @@ typedef struct PreloadEntry
 	BlockNumber nblocks;
 	BlockNumber next;			/* first block not given out */
 	BlockNumber blocks_done;
-	uint64		items;			/* of this stage */
+	uint64		items;			/* of this stage, of all parts */
 	uint64		bytes;
 	uint64		hot_items;		/* of the stage before */
 	uint64		hot_bytes;
@@ -98,8 +101,8 @@ typedef struct PreloadShared
 	bool		again;			/* ... and come back */
 	bool		more;			/* there is work for several workers */
 	bool		finished;		/* a worker reached the end of the list */
-	uint64		begun;			/* highest position of a table begun in this
-								 * run; 0: none */
+	uint64		begun;			/* a position higher by one than the last begun
+								 * in this run; 0: none */
 	PreloadStage stage;
 	uint32		hotset;			/* checksum of the file, 0 if there is none */
 	uint64		ignored;		/* tables of the hot set that are not as saved */
@@ -144,12 +147,12 @@ extern void PreloadLogTable(const PreloadEntry *entry);
  * The workers' own.
  */
 
-/* A table of the list that a worker goes through. */
+/* A table of the list that a worker goes through, or a part of one. */
 typedef struct PreloadTable
 {
 	Oid			relid;
 	uint64		position;		/* PreloadPosition() */
-	const HotTable *hot;		/* what the hot set has of it, if anything */
+	const HotTable *hot;		/* in the stage of the hot set: what that has */
 } PreloadTable;
 
 extern PreloadOrder PreloadWorkerOrder; /* what this worker was told */

@@ -51,6 +51,12 @@
 #define PRELOAD_LOCK_WAIT	5000
 #define PRELOAD_LOCK_RETRY	50
 
+/*
+ * How long, in the same units, what is used less waits for the last of what is used
+ * more to be there.
+ */
+#define PRELOAD_MORE_WAIT	1000
+
 /* Blocks to load, of the file "relfilenode". */
 typedef struct BlockRange
 {
@@ -78,12 +84,16 @@ static void LoadRanges(TableLoad *load);
 static bool IsRecoveryConflict(const ErrorData *edata);
 static void InvalidatePlans(Oid relid);
 static void ReportFailure(Oid relid, ErrorData *edata);
+static void WaitForUsedMore(void);
+static bool UsedMoreIsLoaded(void);
 static void BeginTable(bool alone);
 static bool IsAsSaved(Relation rel);
 static bool JoinTable(void);
 static void IgnoreTable(void);
 static void AddEntry(Relation rel, bool alone);
-static PreloadEntry *NewEntry(PreloadEntry *new);
+static PreloadEntry *EntryFor(PreloadEntry *new);
+static PreloadEntry *OldEntry(const PreloadEntry *new);
+static PreloadEntry *FreeEntry(void);
 static bool TakeRange(BlockRange *range);
 static void LoadRange(const BlockRange *range);
 static bool FileIsOfRange(Relation rel, const BlockRange *range);
@@ -154,7 +164,11 @@ static void
 LoadRanges(TableLoad *load)
 {
 	if (WorkerEntry == NULL)
+	{
+		if (WorkerTable->hot != NULL && !WorkerTable->hot->more)
+			WaitForUsedMore();
 		BeginTable(load->alone);
+	}
 	while (WorkerEntry != NULL)
 	{
 		if (!load->has_range && !TakeRange(&load->range))
@@ -213,6 +227,36 @@ ReportFailure(Oid relid, ErrorData *edata)
 	RESUME_INTERRUPTS();
 }
 
+/* Which is not to find that others have taken its room. */
+static void
+WaitForUsedMore(void)
+{
+	int			left = PRELOAD_MORE_WAIT;
+
+	while (left > 0 && !UsedMoreIsLoaded() && !PreloadMustStop())
+	{
+		WorkerWait();
+		left -= PRELOAD_LOCK_RETRY;
+	}
+}
+
+static bool
+UsedMoreIsLoaded(void)
+{
+	bool		result = true;
+
+	LWLockAcquire(&Preload->lock, LW_SHARED);
+	for (int i = 0; result && i < PRELOAD_ENTRIES; i++)
+	{
+		const PreloadEntry *entry = &Preload->entries[i];
+
+		result = !(entry->run == PreloadWorkerOrder.run && entry->more &&
+				   entry->workers > 0);
+	}
+	LWLockRelease(&Preload->lock);
+	return result;
+}
+
 /*
  * Set WorkerEntry, unless there is nothing for us to do of this table: it is
  * not to be loaded, or all of it has been given out.
@@ -261,7 +305,10 @@ IsAsSaved(Relation rel)
 		 rel->rd_rel->relfilenode == WorkerTable->hot->file);
 }
 
-/* Count a table of the hot set that is not as it was; once, not by each of us. */
+/*
+ * Count a table of the hot set that is not as it was; once, not by each of us, nor
+ * for each of its parts.
+ */
 static void
 IgnoreTable(void)
 {
@@ -269,14 +316,15 @@ IgnoreTable(void)
 	if (WorkerTable->position >= Preload->begun && Preload->run == PreloadWorkerOrder.run)
 	{
 		Preload->begun = WorkerTable->position + 1;
-		Preload->ignored++;
+		if (WorkerTable->hot->part == 0)
+			Preload->ignored++;
 	}
 	LWLockRelease(&Preload->lock);
 }
 
 /*
- * Has the table been begun?  If so, and if there is a range left, WorkerEntry
- * is set.
+ * Has the table (or the part of it that we are at) been begun?  If so, and if there
+ * is a range left, WorkerEntry is set.
  */
 static bool
 JoinTable(void)
@@ -291,7 +339,8 @@ JoinTable(void)
 
 		if (entry->relid != WorkerTable->relid || entry->run != PreloadWorkerOrder.run)
 			continue;
-		if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks)
+		if (entry->position == WorkerTable->position &&
+			entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks)
 		{
 			entry->workers++;
 			WorkerEntry = entry;
@@ -303,8 +352,8 @@ JoinTable(void)
 }
 
 /*
- * Enter a table, unless another worker has done so meanwhile.  "rel" is NULL
- * if it could not be locked.
+ * Enter a table, unless another worker has done so meanwhile, or a part of it before
+ * has ended it.  "rel" is NULL if it could not be locked.
  */
 static void
 AddEntry(Relation rel, bool alone)
@@ -320,6 +369,8 @@ AddEntry(Relation rel, bool alone)
 	new.relid = relid;
 	new.run = PreloadWorkerOrder.run;
 	new.stage = PreloadWorkerOrder.stage;
+	new.position = WorkerTable->position;
+	new.more = WorkerTable->hot != NULL && WorkerTable->hot->more;
 	new.state = PRELOAD_LOADING;
 	new.outcome = rel != NULL ? PRELOAD_DONE : PRELOAD_SKIPPED;
 	new.workers = 1;
@@ -340,8 +391,9 @@ AddEntry(Relation rel, bool alone)
 	begun = WorkerTable->position < Preload->begun || Preload->run != PreloadWorkerOrder.run;
 	if (!begun)
 	{
-		WorkerEntry = NewEntry(&new);
-		*WorkerEntry = new;
+		WorkerEntry = EntryFor(&new);
+		if (WorkerEntry != NULL)
+			*WorkerEntry = new;
 		Preload->begun = WorkerTable->position + 1;
 		if (!Preload->more && (!alone || new.nblocks > PRELOAD_RANGE))
 		{
@@ -357,31 +409,64 @@ AddEntry(Relation rel, bool alone)
 }
 
 /*
- * Where a new entry goes: in place of the table's own from the stage before, of
- * which it then knows; else a free one's, or that of the one that has been
- * finished the longest.
+ * Where a new entry goes: in place of the table's own, of which it then knows.  That
+ * is of the stage before, or of the part before, at which others may still be.  NULL
+ * if that part is all there will be of this stage.
  */
 static PreloadEntry *
-NewEntry(PreloadEntry *new)
+EntryFor(PreloadEntry *new)
 {
-	PreloadEntry *oldest = NULL;
+	PreloadEntry *old = OldEntry(new);
 
+	if (old == NULL)
+		return FreeEntry();
+	if (old->run == new->run && old->outcome != PRELOAD_DONE)
+		return NULL;
+
+	if (old->state != PRELOAD_LOADING)
+	{
+		/* it will be counted again */
+		Preload->tables--;
+		Preload->items -= EntryItems(old);
+		Preload->bytes -= EntryBytes(old);
+	}
+	if (old->run == new->run)
+	{
+		new->started = old->started;
+		new->workers += old->workers;
+		new->items = old->items;
+		new->bytes = old->bytes;
+		new->hot_items = old->hot_items;
+		new->hot_bytes = old->hot_bytes;
+	}
+	else
+	{
+		new->hot_items = EntryItems(old);
+		new->hot_bytes = EntryBytes(old);
+	}
+	return old;
+}
+
+static PreloadEntry *
+OldEntry(const PreloadEntry *new)
+{
 	for (int i = 0; i < PRELOAD_ENTRIES; i++)
 	{
 		PreloadEntry *entry = &Preload->entries[i];
 
 		if (entry->dbid == new->dbid && entry->relid == new->relid &&
-			entry->stage != new->stage && entry->state != PRELOAD_LOADING)
-		{
-			/* it will be counted again */
-			Preload->tables--;
-			Preload->items -= EntryItems(entry);
-			Preload->bytes -= EntryBytes(entry);
-			new->hot_items = EntryItems(entry);
-			new->hot_bytes = EntryBytes(entry);
+			(entry->run == new->run ||
+			 (entry->stage != new->stage && entry->state != PRELOAD_LOADING)))
 			return entry;
-		}
 	}
+	return NULL;
+}
+
+/* One that was never used, or that of the table that has been finished the longest. */
+static PreloadEntry *
+FreeEntry(void)
+{
+	PreloadEntry *oldest = NULL;
 
 	for (int i = 0; i < PRELOAD_ENTRIES; i++)
 	{
@@ -408,7 +493,8 @@ TakeRange(BlockRange *range)
 		EndTable(PRELOAD_STOPPED);
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
-	if (entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks &&
+	if (entry->position == WorkerTable->position &&
+		entry->outcome == PRELOAD_DONE && entry->next < entry->nblocks &&
 		PreloadWorkerOrder.number < itemcache_preload_workers)
 	{
 		range->relfilenode = entry->relfilenode;
@@ -446,6 +532,7 @@ LoadRange(const BlockRange *range)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		InitLoader(&loader);
 		loader.streak = WorkerStreak;
+		loader.used = PreloadWorkerOrder.stage == STAGE_HOT_SET && WorkerTable->hot->more;
 		if (BeginLoading(&loader, rel, GetActiveSnapshot()) &&
 			loader.access.relation->options.preload)
 		{
@@ -504,7 +591,7 @@ static void
 ReadRange(PageLoader *loader, const BlockRange *range)
 {
 	BlockNumber block = range->begin;
-	BlockNumber left;
+	BlockNumber left = 0;
 	PreloadState outcome;
 
 	if (PreloadWorkerOrder.stage == STAGE_HOT_SET)
@@ -517,12 +604,16 @@ ReadRange(PageLoader *loader, const BlockRange *range)
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	if (WorkerEntry->relfilenode == range->relfilenode)
 	{
-		WorkerEntry->blocks_done +=
-			(outcome == PRELOAD_DONE ? range->end : block) - range->begin;
 		WorkerEntry->items += loader->items;
 		WorkerEntry->bytes += loader->bytes;
 	}
-	left = WorkerEntry->nblocks - WorkerEntry->next;
+	if (WorkerEntry->relfilenode == range->relfilenode &&
+		WorkerEntry->position == WorkerTable->position)
+	{
+		WorkerEntry->blocks_done +=
+			(outcome == PRELOAD_DONE ? range->end : block) - range->begin;
+		left = WorkerEntry->nblocks - WorkerEntry->next;
+	}
 	LWLockRelease(&Preload->lock);
 
 	if (outcome == PRELOAD_DONE)
@@ -646,6 +737,14 @@ LeaveTable(void)
 	if (entry->workers == 0 &&
 		(entry->outcome != PRELOAD_DONE || entry->next >= entry->nblocks))
 		PreloadFinishEntry(entry, entry->outcome);
+	if (entry->more && entry->workers == 0)
+	{
+		for (int i = 0; i < PRELOAD_MAX_WORKERS; i++)
+		{
+			if (Preload->workers[i] != NULL)
+				SetLatch(&Preload->workers[i]->procLatch);
+		}
+	}
 	copy = *entry;
 	LWLockRelease(&Preload->lock);
 

@@ -50,8 +50,10 @@ static void WorkerExit(int code, Datum arg);
 static void OverrideSettings(void);
 static void LoadDatabase(void);
 static PreloadTable *ListTables(int *ntables);
+static PreloadTable *ListHotTables(int *ntables);
 static int	ComparePositions(const void *a, const void *b);
-static uint32 RankOf(Oid relid, const HotTable **hot);
+static uint32 RankOf(Oid relid);
+static bool AllOfOne(const PreloadTable *tables, int ntables);
 
 void
 PreloadWorkerMain(Datum arg)
@@ -157,7 +159,7 @@ LoadDatabase(void)
 	{
 		if (PreloadMustStop() || PreloadWorkerOrder.number >= itemcache_preload_workers)
 			return;
-		PreloadLoadTable(&tables[i], ntables == 1);
+		PreloadLoadTable(&tables[i], AllOfOne(tables, ntables));
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
@@ -167,7 +169,7 @@ LoadDatabase(void)
 }
 
 /*
- * All plain tables that are attached, or that the hot set has, in order;
+ * All plain tables that are attached, or all that the hot set has, in order;
  * whether to load them is seen later.
  */
 static PreloadTable *
@@ -178,18 +180,14 @@ ListTables(int *ntables)
 	PreloadTable *tables;
 	MemoryContext oldcontext = CurrentMemoryContext;
 
+	if (PreloadWorkerOrder.stage == STAGE_HOT_SET)
+		return ListHotTables(ntables);
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "looking for tables to load");
-	if (PreloadWorkerOrder.stage == STAGE_TABLES)
-		relids = AttachedRelations();
-	for (int i = 0; PreloadWorkerOrder.stage == STAGE_HOT_SET && PreloadHotSet && i < PreloadHotSet->ntables; i++)
-	{
-		if (PreloadHotSet->tables[i].dbid == MyDatabaseId)
-			relids = lappend_oid(relids, PreloadHotSet->tables[i].relid);
-	}
-
+	relids = AttachedRelations();
 	tables = MemoryContextAlloc(oldcontext,
 								list_length(relids) * sizeof(PreloadTable) + 1);
 	*ntables = 0;
@@ -198,10 +196,9 @@ ListTables(int *ntables)
 		PreloadTable *table = &tables[*ntables];
 
 		table->relid = lfirst_oid(lc);
-		table->position = PreloadPosition(RankOf(table->relid, &table->hot),
-										  table->relid);
-		if (PreloadWorkerOrder.stage == STAGE_HOT_SET ||
-			get_rel_relkind(table->relid) == RELKIND_RELATION)
+		table->position = PreloadPosition(RankOf(table->relid), table->relid);
+		table->hot = NULL;
+		if (get_rel_relkind(table->relid) == RELKIND_RELATION)
 			(*ntables)++;
 	}
 	PopActiveSnapshot();
@@ -209,6 +206,30 @@ ListTables(int *ntables)
 	MemoryContextSwitchTo(oldcontext);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	qsort(tables, *ntables, sizeof(PreloadTable), ComparePositions);
+	return tables;
+}
+
+/* They are in order. */
+static PreloadTable *
+ListHotTables(int *ntables)
+{
+	int			n = PreloadHotSet != NULL ? PreloadHotSet->ntables : 0;
+	PreloadTable *tables = MemoryContextAllocHuge(CurrentMemoryContext,
+												  n * sizeof(PreloadTable) + 1);
+
+	*ntables = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const HotTable *hot = &PreloadHotSet->tables[i];
+
+		if (hot->dbid == MyDatabaseId)
+			tables[(*ntables)++] = (PreloadTable)
+			{
+				.relid = hot->relid,
+				.position = PreloadPosition(i, hot->relid),
+				.hot = hot
+			};
+	}
 	return tables;
 }
 
@@ -222,16 +243,24 @@ ComparePositions(const void *a, const void *b)
 }
 
 static uint32
-RankOf(Oid relid, const HotTable **hot)
+RankOf(Oid relid)
 {
-	*hot = NULL;
 	for (int i = 0; PreloadHotSet != NULL && i < PreloadHotSet->ntables; i++)
 	{
 		if (PreloadHotSet->tables[i].relid == relid && PreloadHotSet->tables[i].dbid == MyDatabaseId)
-		{
-			*hot = &PreloadHotSet->tables[i];
 			return i;
-		}
 	}
 	return PRELOAD_NO_RANK;
+}
+
+/* Are they one table, or the parts of one? */
+static bool
+AllOfOne(const PreloadTable *tables, int ntables)
+{
+	for (int i = 1; i < ntables; i++)
+	{
+		if (tables[i].relid != tables[0].relid)
+			return false;
+	}
+	return true;
 }

@@ -530,7 +530,7 @@ PutEntry(StorePartition *partition, uint64 owner, const StoreEntry *header,
 	uint64		bits = EntryHash(header);
 	uint64		units = EntryUnits(header);
 	int			old_ring = RINGS;
-	int			freq = 0;
+	int			freq = content->used ? 1 : 0;
 	uint64		word;
 	uint64		position;
 	bool		has_slot;

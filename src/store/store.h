@@ -69,6 +69,7 @@ typedef struct StoreContent
 	const void *head;			/* what stands for the first bytes of it, ... */
 	Size		head_size;		/* ... which are so many */
 	const StoreMark *mark;		/* NULL if it has none */
+	bool		used;			/* it counts as found once already */
 } StoreContent;
 
 /* An item as StoreFind() found it. */
@@ -246,6 +247,7 @@ extern StoreResult StoreFillAbsence(uint64 hash, uint64 epoch,
  * not at all.
  */
 #define STORE_WALK_BYTES	24
+#define STORE_MAX_USES		4
 
 typedef struct StoreWalk
 {
@@ -256,11 +258,20 @@ typedef struct StoreWalk
 typedef struct StoreWalked
 {
 	uint64		epoch;
-	int			uses;			/* how much it is used; 0 is little */
+	int			uses;			/* how much it is used; 0 is little, and
+								 * STORE_MAX_USES the most */
 	char		payload[STORE_WALK_BYTES];	/* how it begins */
 } StoreWalked;
 
 extern int	StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max);
+
+/*
+ * entries[0] to entries[STORE_MAX_USES]: how many of any kind are used so much, about.
+ * StoreForgetUse() takes one of their uses from all that are no newcomers, so that
+ * those that go on being used can be told from others.
+ */
+extern void StoreCountUses(uint64 *entries);
+extern void StoreForgetUse(void);
 
 /* Sums over the partitions, read without locks. */
 extern void StoreGetStats(StoreStats *stats);

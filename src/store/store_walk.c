@@ -12,8 +12,17 @@
 
 #include "store/store_internal.h"
 
+StaticAssertDecl(STORE_MAX_USES == SLOT_FREQ_MAX + 1,
+				 "an entry of the main ring has been used once more");
+
+typedef void (*SlotFunction) (StoreSlot *slot, uint64 word, uint64 *arg);
+
 static bool ReadWalked(StorePartition *partition, uint64 word,
 					   StoreWalked *walked);
+static int	SlotUses(uint64 word);
+static void CountUses(StoreSlot *slot, uint64 word, uint64 *entries);
+static void ForgetUse(StoreSlot *slot, uint64 word, uint64 *unused);
+static void ForEachSlot(SlotFunction function, uint64 *arg);
 
 int
 StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max)
@@ -50,6 +59,58 @@ StoreWalkNext(StoreWalk *walk, StoreWalked *walked, int max)
 	return n;
 }
 
+void
+StoreCountUses(uint64 *entries)
+{
+	memset(entries, 0, (STORE_MAX_USES + 1) * sizeof(uint64));
+	ForEachSlot(CountUses, entries);
+}
+
+static void
+CountUses(StoreSlot *slot, uint64 word, uint64 *entries)
+{
+	entries[SlotUses(word)]++;
+}
+
+void
+StoreForgetUse(void)
+{
+	ForEachSlot(ForgetUse, NULL);
+}
+
+/* Not of newcomers: a use of theirs is counted when it is the first. */
+static void
+ForgetUse(StoreSlot *slot, uint64 word, uint64 *unused)
+{
+	if (SlotRing(word) == RING_MAIN && SlotFreq(word) > 0)
+		(void) pg_atomic_compare_exchange_u64(slot, &word, word - SLOT_FREQ_ONE);
+}
+
+/* Without a lock: words can change. */
+static void
+ForEachSlot(SlotFunction function, uint64 *arg)
+{
+	for (int i = 0; i < store_layout.npartitions; i++)
+	{
+		StorePartition *partition = PartitionAt(i);
+		uint32		nbuckets = IndexBuckets(ReadIndexSize(i));
+
+		pg_read_barrier();
+		for (uint32 j = 0; j < nbuckets; j++)
+		{
+			StoreBucket *bucket = BucketAt(partition, j);
+
+			for (int k = 0; k < BUCKET_SLOTS; k++)
+			{
+				uint64		word = pg_atomic_read_u64(&bucket->slots[k]);
+
+				if (word != 0)
+					function(&bucket->slots[k], word, arg);
+			}
+		}
+	}
+}
+
 /* False if the entry is no row, of a dead epoch, or overwritten meanwhile. */
 static bool
 ReadWalked(StorePartition *partition, uint64 word, StoreWalked *walked)
@@ -72,6 +133,13 @@ ReadWalked(StorePartition *partition, uint64 word, StoreWalked *walked)
 		return false;
 
 	walked->epoch = EntryEpoch(&header);
-	walked->uses = SlotFreq(word) + (ring == RING_MAIN ? 1 : 0);
+	walked->uses = SlotUses(word);
 	return true;
+}
+
+/* To come to the main ring takes some uses, too. */
+static int
+SlotUses(uint64 word)
+{
+	return SlotFreq(word) + (SlotRing(word) == RING_MAIN ? 1 : 0);
 }
