@@ -221,12 +221,17 @@ FindItems(ItemReader *reader, const ItemAccess *access, int nkeys,
 	AbsenceFill absence;
 
 	BeginAbsences(&absence, access);
+	if (keys[0] != NULL)
+		PrefetchFill(access, hashes[0]);
 	for (int i = 0; i < nkeys; i++)
 	{
 		AheadItem  *item = &items[i];
 
 		CHECK_FOR_INTERRUPTS();
 		item->absence = absence;
+		/* the first that is read of it is the counter, before the search */
+		if (i + 1 < nkeys && keys[i + 1] != NULL)
+			PrefetchFill(access, hashes[i + 1]);
 		if (keys[i] == NULL)
 			continue;
 		NextAbsence(&item->absence, hashes[i]);
@@ -248,6 +253,7 @@ void
 FindItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
 		 uint64 hash, AheadItem *item)
 {
+	PrefetchFill(access, hash);
 	BeginAbsence(&item->absence, access, hash);
 	LookAhead(reader, access, key, hash, item);
 	if (reader->on_disk > 0)
@@ -262,7 +268,6 @@ LookAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 {
 	item->recent = InvalidBuffer;
 	ItemPointerSetInvalid(&item->tid);
-	PrefetchFill(access, hash);
 	FindFirstPlace(reader, key, &item->tid);
 	PrefetchRoom(access, hash);
 }

@@ -56,7 +56,10 @@ StorePrefetchSlots(uint64 hash, bool missing)
 	prefetch(PartitionAt(PartitionNumber(hash)));
 	/* nine of ten are in the first bucket, and what is in none is in neither */
 	if (missing)
+	{
 		prefetch(FindOtherBucket(hash, size));
+		prefetch(CounterOf(PartitionAt(PartitionNumber(hash)), hash));
+	}
 }
 
 /* The first slot of a bucket that has the tag; NULL if there is none. */
