@@ -48,6 +48,14 @@ VACUUM plain;
 SELECT differing('plain', 'generate_series(-3, 4005)');
 INSERT INTO plain SELECT g, 'anew' || g FROM generate_series(-1000, 1001) g ON CONFLICT DO NOTHING;
 SELECT differing('plain', 'generate_series(-1003, 4005)');
+-- the last page has none any more, but what was on it is still there to be read; other rows are in these places now
+CREATE TABLE tail (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off);
+SELECT itemcache.attach('tail', preload => false);
+INSERT INTO tail SELECT g, 'v' || g FROM generate_series(1, 500) g;
+DELETE FROM tail WHERE id > 300;
+VACUUM (INDEX_CLEANUP on) tail;
+INSERT INTO tail SELECT -g, 'anew' || -g FROM generate_series(1, 200) g;
+SELECT differing('tail', 'generate_series(-201, 501)');
 
 --
 -- Several entries of a key: versions that are dead, that an abort has left, and that are one posting list.
@@ -97,6 +105,39 @@ CREATE VIEW across_keys AS SELECT unnest(ARRAY['a', 'b', 'c', 'z'] || ARRAY(SELE
 SELECT differing('across', '(SELECT DISTINCT k FROM across_keys)', 'text');
 SELECT itemcache.clear('across');
 SELECT (itemcache.get(NULL::across, id)).n FROM across WHERE id LIKE 'k%';
+-- ... and of which a page with no other has lost them all.  It stays, since it is the last of those below one page.
+CREATE TABLE wide (id text, n int, v text) WITH (autovacuum_enabled = off);
+ALTER TABLE wide ALTER id SET STORAGE PLAIN;
+ALTER TABLE wide ADD PRIMARY KEY (id) WITH (deduplicate_items = off);
+CREATE INDEX ON wide (n);
+SELECT itemcache.attach('wide', preload => false);
+INSERT INTO wide SELECT repeat(k, 1800), 0, k FROM unnest('{a,b,c,d,e,k}'::text[]) k;
+DO $$ BEGIN
+	FOR i IN 1..20 LOOP
+		UPDATE wide SET n = i WHERE v = 'k';
+	END LOOP;
+END $$;
+VACUUM (INDEX_CLEANUP on) wide;
+SELECT differing('wide', 'unnest(ARRAY(SELECT repeat(chr(g), 1800) FROM generate_series(ascii(''a'') - 1, ascii(''l'')) g))', 'text');
+
+--
+-- A key of which all entries are marked dead is absent, and cached so (once nobody can see the rows any more).
+--
+CREATE TABLE marked (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off);
+SELECT itemcache.attach('marked', preload => false);
+INSERT INTO marked SELECT g, 'v' || g FROM generate_series(1, 20) g;
+DELETE FROM marked WHERE id <= 10;
+DO $$ BEGIN
+	FOR i IN 1..200 LOOP
+		PERFORM itemcache.get(NULL::descents.marked, k) FROM generate_series(1, 10) k;
+		EXIT WHEN (SELECT absences FROM itemcache.tables WHERE relid = 'descents.marked'::regclass) = 10;
+		COMMIT;
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+END $$;
+SELECT absences FROM itemcache.tables WHERE relid = 'marked'::regclass;
+INSERT INTO marked VALUES (5, 'again');
+SELECT differing('marked', 'generate_series(0, 21)');
 
 --
 -- Kinds of keys and of indexes.
