@@ -170,11 +170,7 @@ LeaveDatabase(Oid dbid)
 	{
 		Preload->leave = true;
 		Preload->again = false;
-		for (int i = 0; i < PRELOAD_MAX_WORKERS; i++)
-		{
-			if (Preload->workers[i] != NULL)
-				SetLatch(&Preload->workers[i]->procLatch);
-		}
+		PreloadWakeWorkers();
 		if (Preload->launcher != NULL)
 			SetLatch(&Preload->launcher->procLatch);
 	}
@@ -593,6 +589,16 @@ CloseEntries(void)
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);
 	Preload->dbid = InvalidOid;
 	LWLockRelease(&Preload->lock);
+}
+
+void
+PreloadWakeWorkers(void)
+{
+	for (int i = 0; i < PRELOAD_MAX_WORKERS; i++)
+	{
+		if (Preload->workers[i] != NULL)
+			SetLatch(&Preload->workers[i]->procLatch);
+	}
 }
 
 void

@@ -137,6 +137,9 @@ extern PreloadShared *Preload;
 /* No worker is at a table any more; with the lock held. */
 extern void PreloadFinishEntry(PreloadEntry *entry, PreloadState state);
 
+/* Something that workers may wait for has changed; with the lock held. */
+extern void PreloadWakeWorkers(void);
+
 /* Does the setting let a stage of the loader run? */
 extern bool PreloadIsWanted(PreloadStage stage);
 

@@ -84,6 +84,7 @@ static void LoadRanges(TableLoad *load);
 static bool IsRecoveryConflict(const ErrorData *edata);
 static void InvalidatePlans(Oid relid);
 static void ReportFailure(Oid relid, ErrorData *edata);
+static bool IsUsedMore(void);
 static void WaitForUsedMore(void);
 static bool UsedMoreIsLoaded(void);
 static void BeginTable(bool alone);
@@ -225,6 +226,13 @@ ReportFailure(Oid relid, ErrorData *edata)
 						relid, MyDatabaseId, edata->message),
 				 edata->detail ? errdetail_internal("%s", edata->detail) : 0));
 	RESUME_INTERRUPTS();
+}
+
+/* Is what we are at the part of a table that is used more? */
+static bool
+IsUsedMore(void)
+{
+	return WorkerTable->hot != NULL && WorkerTable->hot->more;
 }
 
 /* Which is not to find that others have taken its room. */
@@ -370,7 +378,7 @@ AddEntry(Relation rel, bool alone)
 	new.run = PreloadWorkerOrder.run;
 	new.stage = PreloadWorkerOrder.stage;
 	new.position = WorkerTable->position;
-	new.more = WorkerTable->hot != NULL && WorkerTable->hot->more;
+	new.more = IsUsedMore();
 	new.state = PRELOAD_LOADING;
 	new.outcome = rel != NULL ? PRELOAD_DONE : PRELOAD_SKIPPED;
 	new.workers = 1;
@@ -532,7 +540,7 @@ LoadRange(const BlockRange *range)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		InitLoader(&loader);
 		loader.streak = WorkerStreak;
-		loader.used = PreloadWorkerOrder.stage == STAGE_HOT_SET && WorkerTable->hot->more;
+		loader.used = IsUsedMore();
 		if (BeginLoading(&loader, rel, GetActiveSnapshot()) &&
 			loader.access.relation->options.preload)
 		{
@@ -738,13 +746,7 @@ LeaveTable(void)
 		(entry->outcome != PRELOAD_DONE || entry->next >= entry->nblocks))
 		PreloadFinishEntry(entry, entry->outcome);
 	if (entry->more && entry->workers == 0)
-	{
-		for (int i = 0; i < PRELOAD_MAX_WORKERS; i++)
-		{
-			if (Preload->workers[i] != NULL)
-				SetLatch(&Preload->workers[i]->procLatch);
-		}
-	}
+		PreloadWakeWorkers();
 	copy = *entry;
 	LWLockRelease(&Preload->lock);
 

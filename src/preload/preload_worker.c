@@ -151,15 +151,17 @@ LoadDatabase(void)
 {
 	int			ntables;
 	PreloadTable *tables;
+	bool		alone;
 
 	if (PreloadWorkerOrder.hotset != 0)
 		PreloadHotSet = ReadHotSet(PreloadWorkerOrder.hotset);
 	tables = ListTables(&ntables);
+	alone = AllOfOne(tables, ntables);
 	for (int i = 0; i < ntables; i++)
 	{
 		if (PreloadMustStop() || PreloadWorkerOrder.number >= itemcache_preload_workers)
 			return;
-		PreloadLoadTable(&tables[i], AllOfOne(tables, ntables));
+		PreloadLoadTable(&tables[i], alone);
 	}
 
 	LWLockAcquire(&Preload->lock, LW_EXCLUSIVE);

@@ -50,15 +50,16 @@ FindOtherBucket(uint64 hash, uint64 size)
 void
 StorePrefetchSlots(uint64 hash, bool missing)
 {
+	StorePartition *partition = PartitionAt(PartitionNumber(hash));
 	uint64		size;
 
 	prefetch(FindBucket(hash, &size));
-	prefetch(PartitionAt(PartitionNumber(hash)));
+	prefetch(partition);
 	/* nine of ten are in the first bucket, and what is in none is in neither */
 	if (missing)
 	{
 		prefetch(FindOtherBucket(hash, size));
-		prefetch(CounterOf(PartitionAt(PartitionNumber(hash)), hash));
+		prefetch(CounterOf(partition, hash));
 	}
 }
 
