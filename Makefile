@@ -36,6 +36,7 @@ OBJS = \
 	src/lookup/lookup.o \
 	src/lookup/read.o \
 	src/lookup/reader.o \
+	src/lookup/recent.o \
 	src/lookup/visibility.o \
 	src/track/arrival.o \
 	src/track/mute.o \

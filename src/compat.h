@@ -215,8 +215,32 @@ typedef struct BlockTag
 /* 16 calls what names a relation's file a locator. */
 #if PG_VERSION_NUM >= 160000
 #define FileOfRelation(rel) ((rel)->rd_locator)
+#define FileNumberOfRelation(rel) ((rel)->rd_locator.relNumber)
 #else
 #define FileOfRelation(rel) ((rel)->rd_node)
+#define FileNumberOfRelation(rel) ((rel)->rd_node.relNode)
+#endif
+
+/*
+ * What the header of a shared buffer says, without its lock: whether it has a block of
+ * the main fork, and how often it was used.  16 has the tag in one piece, 19 a wider
+ * state.
+ */
+#if PG_VERSION_NUM >= 160000
+#define BufferHasBlock(desc, rel, block) \
+	((desc)->tag.blockNum == (block) && (desc)->tag.forkNum == MAIN_FORKNUM && \
+	 BufTagMatchesRelFileLocator(&(desc)->tag, &(rel)->rd_locator))
+#else
+#define BufferHasBlock(desc, rel, block) \
+	((desc)->tag.blockNum == (block) && (desc)->tag.forkNum == MAIN_FORKNUM && \
+	 RelFileNodeEquals((desc)->tag.rnode, (rel)->rd_node))
+#endif
+#if PG_VERSION_NUM >= 190000
+#define BufferUseCount(desc) \
+	BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u64(&(desc)->state))
+#else
+#define BufferUseCount(desc) \
+	BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&(desc)->state))
 #endif
 
 /* 16 lets a custom scan choose its slot; 15 always gives it a virtual one. */
@@ -315,26 +339,6 @@ PrunePage(Relation rel, Buffer buffer)
 #else
 #define PrunePage(rel, buffer) heap_page_prune_opt((rel), (buffer))
 #endif
-
-/*
- * Have a heap's fetch keep a page, of which it gets the pin, as if it had read it;
- * since 19 it knows the page by its number.
- */
-static inline void
-GiveHeapFetchPage(IndexFetchTableData *fetch, Buffer buffer, BlockNumber block)
-{
-	IndexFetchHeapData *heap = (IndexFetchHeapData *) fetch;
-
-#if PG_VERSION_NUM >= 190000
-	if (BlockNumberIsValid(heap->xs_blk))
-		ReleaseBuffer(heap->xs_cbuf);
-	heap->xs_blk = block;
-#else
-	if (BufferIsValid(heap->xs_cbuf))
-		ReleaseBuffer(heap->xs_cbuf);
-#endif
-	heap->xs_cbuf = buffer;
-}
 
 /* 19 named the state of ON CONFLICT for what else it can do. */
 #if PG_VERSION_NUM < 190000

@@ -6,12 +6,12 @@
  * A scan is made for ranges: it takes its conditions apart, gathers what a page
  * has for them, and remembers where it was.  That is a third of the time that a
  * search for one key takes.  Here is what an INSERT does to see whether a key is
- * there: to descend to the leaf page, by nbtree's own functions, and to look.  What
- * the page does not tell at a glance is left to a scan.
+ * there: to descend to the leaf page, and to look.  What the page does not tell at a
+ * glance is left to a scan.
  *
  * README argues it, under "Descents".
  *
- * May call: nothing of ours.
+ * May call: recent.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,11 +23,18 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "lookup/descent.h"
+#include "lookup/recent.h"
 #include "pgstat.h"
 #include "utils/rel.h"
 
-static DescentResult LookAtLeaf(Relation index, Descent descent, Buffer leaf,
+static DescentResult SearchFrom(Relation index, Descent descent, Buffer buffer,
 								ItemPointer tid);
+static OffsetNumber FindEntry(Relation index, Descent descent, Page page,
+							  bool *equal);
+static DescentResult LookAtEntry(Page page, OffsetNumber offset, bool equal,
+								 ItemPointer tid);
+static Buffer ReadRoot(Relation index);
+static Buffer ReadIndexPage(Relation index, BlockNumber block);
 
 Descent
 MakeDescent(Relation index, int nkeys)
@@ -53,7 +60,7 @@ Descend(Descent descent, Relation index, Relation rel, const Datum *key,
 		Snapshot snapshot, ItemPointer tid)
 {
 	DescentResult result = DESCENT_ABSENT;
-	Buffer		leaf;
+	Buffer		buffer;
 
 	Assert(IsMVCCSnapshot(snapshot) && !IsolationIsSerializable());
 
@@ -62,12 +69,11 @@ Descend(Descent descent, Relation index, Relation rel, const Datum *key,
 	for (int i = 0; i < descent->keysz; i++)
 		descent->scankeys[i].sk_argument = key[i];
 
-	SearchLeaf(index, rel, descent, snapshot, &leaf);
-	if (BufferIsValid(leaf))
-	{
-		result = LookAtLeaf(index, descent, leaf, tid);
-		_bt_relbuf(index, leaf);
-	}
+	buffer = ReadRoot(index);
+	if (!BufferIsValid(buffer))
+		SearchLeaf(index, rel, descent, snapshot, &buffer);
+	if (BufferIsValid(buffer))
+		result = SearchFrom(index, descent, buffer, tid);
 
 	/* as a scan counts; the scan that is left the rest does so itself */
 	if (result != DESCENT_UNDECIDED)
@@ -78,37 +84,142 @@ Descend(Descent descent, Relation index, Relation rel, const Datum *key,
 }
 
 /*
- * On the first page that the key could be on.  At its end there may be more on the
- * next.
+ * As _bt_search() goes, from a page that is locked; of which nothing is left.
  *
- * The page's search stops at the first entry that is not less than the key, and
- * knows of one that is greater (or of the page's end).  That is the same one if none
- * is equal.
+ * A key that is not beyond all entries of a page is not beyond the page, so that
+ * only one that is has to be compared with the page's end.
  */
 static DescentResult
-LookAtLeaf(Relation index, Descent descent, Buffer leaf, ItemPointer tid)
+SearchFrom(Relation index, Descent descent, Buffer buffer, ItemPointer tid)
 {
-	Page		page = BufferGetPage(leaf);
-	BTInsertStateData search = {
-		.itup_key = descent,
-		.buf = leaf
-	};
-	OffsetNumber first = _bt_binsrch_insert(index, &search);
+	for (;;)
+	{
+		Page		page = BufferGetPage(buffer);
+		BTPageOpaque opaque = BTPageGetOpaque(page);
+		OffsetNumber offset = InvalidOffsetNumber;
+		bool		beyond = P_IGNORE(opaque);
+		bool		equal;
+		BlockNumber next;
+
+		if (!beyond)
+		{
+			offset = FindEntry(index, descent, page, &equal);
+			beyond = offset > PageGetMaxOffsetNumber(page) &&
+				!P_RIGHTMOST(opaque) &&
+				_bt_compare(index, descent, page, P_HIKEY) > 0;
+		}
+		if (beyond)
+		{
+			if (P_RIGHTMOST(opaque))
+				elog(ERROR, "fell off the end of index \"%s\"",
+					 RelationGetRelationName(index));
+			next = opaque->btpo_next;
+		}
+		else if (P_ISLEAF(opaque))
+		{
+			DescentResult result = LookAtEntry(page, offset, equal, tid);
+
+			_bt_relbuf(index, buffer);
+			return result;
+		}
+		else
+		{
+			ItemId		lp = PageGetItemId(page, OffsetNumberPrev(offset));
+
+			next = BTreeTupleGetDownLink((IndexTuple) PageGetItem(page, lp));
+		}
+		_bt_relbuf(index, buffer);
+		buffer = ReadIndexPage(index, next);
+	}
+}
+
+/*
+ * _bt_binsrch(): the first entry of a page that is not less than the key, or one after
+ * the last.  Above the leaves the first one counts as less than any key.
+ */
+static OffsetNumber
+FindEntry(Relation index, Descent descent, Page page, bool *equal)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber low = P_FIRSTDATAKEY(opaque);
+	OffsetNumber high = OffsetNumberNext(PageGetMaxOffsetNumber(page));
+
+	*equal = false;
+	if (!P_ISLEAF(opaque))
+		low = OffsetNumberNext(low);
+	while (low < high)
+	{
+		OffsetNumber mid = low + (high - low) / 2;
+		int32		result = _bt_compare(index, descent, page, mid);
+
+		if (result > 0)
+			low = OffsetNumberNext(mid);
+		else
+		{
+			high = mid;
+			*equal = result == 0;
+		}
+	}
+	return low;
+}
+
+/*
+ * That is on the first page that the key could be on.  At its end there may be more on
+ * the next.
+ */
+static DescentResult
+LookAtEntry(Page page, OffsetNumber offset, bool equal, ItemPointer tid)
+{
 	ItemId		lp;
 	IndexTuple	entry;
 
-	/* a page without entries */
-	if (!search.bounds_valid)
-		return DESCENT_UNDECIDED;
-	if (search.stricthigh == first)
-		return first <= PageGetMaxOffsetNumber(page) ||
+	if (!equal)
+		return offset <= PageGetMaxOffsetNumber(page) ||
 			P_RIGHTMOST(BTPageGetOpaque(page)) ?
 			DESCENT_ABSENT : DESCENT_UNDECIDED;
 
-	lp = PageGetItemId(page, first);
+	lp = PageGetItemId(page, offset);
 	entry = (IndexTuple) PageGetItem(page, lp);
 	if (ItemIdIsDead(lp) || BTreeTupleIsPosting(entry))
 		return DESCENT_UNDECIDED;
 	*tid = entry->t_tid;
 	return DESCENT_FOUND;
+}
+
+/* _bt_getroot(), as far as it needs no metapage. */
+static Buffer
+ReadRoot(Relation index)
+{
+	const BTMetaPageData *meta = index->rd_amcache;
+	uint32		level;
+	Buffer		buffer;
+	BTPageOpaque opaque;
+
+	if (meta == NULL)
+		return InvalidBuffer;
+	level = meta->btm_fastlevel;
+	buffer = ReadIndexPage(index, meta->btm_fastroot);
+	opaque = BTPageGetOpaque(BufferGetPage(buffer));
+	if (!P_IGNORE(opaque) && opaque->btpo_level == level &&
+		P_LEFTMOST(opaque) && P_RIGHTMOST(opaque))
+		return buffer;
+	_bt_relbuf(index, buffer);
+	return InvalidBuffer;
+}
+
+/* _bt_getbuf(), for reading. */
+static Buffer
+ReadIndexPage(Relation index, BlockNumber block)
+{
+	Buffer		buffer = RecentBuffer(index, block);
+
+	if (BufferIsValid(buffer) && PinRecentBuffer(index, block, buffer))
+	{
+		_bt_lockbuf(index, buffer, BT_READ);
+		_bt_checkpage(index, buffer);
+		return buffer;
+	}
+	buffer = _bt_getbuf(index, block, BT_READ);
+	RememberBuffer(index, block, buffer);
+	return buffer;
 }

@@ -10,7 +10,7 @@
  * snapshot may not use, partitions that cannot be found by key alone, virtual
  * generated columns.
  *
- * May call: reader, absence, alias, fill, visibility, relation.
+ * May call: reader, recent, absence, alias, fill, visibility, relation.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +31,7 @@
 #include "lookup/alias.h"
 #include "lookup/fill.h"
 #include "lookup/read.h"
+#include "lookup/recent.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
@@ -85,7 +86,7 @@ static void PrefetchBytes(const char *bytes, Size length);
 static bool SearchItem(ItemReader *reader, const ItemAccess *access,
 					   const Datum *key, uint64 hash);
 static bool ReadPlace(ItemReader *reader, const ItemPointerData *tid);
-static void PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent);
+static bool ReadRecentPlace(ItemReader *reader, const AheadItem *item);
 static AheadResult ReadItemAhead(ItemReader *reader, const ItemAccess *access,
 								 const Datum *key, uint64 hash,
 								 const AheadItem *item);
@@ -192,6 +193,7 @@ SearchItem(ItemReader *reader, const ItemAccess *access, const Datum *key,
 			reader->any = true;
 		}
 		NeedSlot(reader, &reader->slot);
+		NeedFetch(reader);
 		if (index_fetch_heap(reader->scan, reader->slot))
 			return true;
 	}
@@ -296,9 +298,14 @@ PrefetchPlace(Relation rel, AheadItem *item)
 	if (!ItemPointerIsValid(&item->tid))
 		return true;
 	block = ItemPointerGetBlockNumber(&item->tid);
-	item->recent = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
+	item->recent = RecentBuffer(rel, block);
 	if (!BufferIsValid(item->recent))
-		return false;
+	{
+		item->recent = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
+		if (!BufferIsValid(item->recent))
+			return false;
+		RememberBuffer(rel, block, item->recent);
+	}
 	page = BufferGetPage(item->recent);
 	if (!BufferIsLocal(item->recent))
 		prefetch(GetBufferDescriptor(item->recent - 1));
@@ -357,9 +364,9 @@ ReadItemAhead(ItemReader *reader, const ItemAccess *access, const Datum *key,
 		FillAbsence(&item->absence, access, key, hash);
 		return AHEAD_ABSENT;
 	}
-	if (BufferIsValid(item->recent))
-		PinRecentPage(reader, ItemPointerGetBlockNumber(&item->tid), item->recent);
-	return ReadPlace(reader, &item->tid) ? AHEAD_FOUND : AHEAD_UNKNOWN;
+	if (ReadRecentPlace(reader, item) || ReadPlace(reader, &item->tid))
+		return AHEAD_FOUND;
+	return AHEAD_UNKNOWN;
 }
 
 /* The row that the snapshot sees at a place, though the scan is elsewhere. */
@@ -370,6 +377,7 @@ ReadPlace(ItemReader *reader, const ItemPointerData *tid)
 	bool		found;
 
 	NeedSlot(reader, &reader->slot);
+	NeedFetch(reader);
 	scan->xs_heaptid = *tid;
 	scan->xs_heap_continue = false;
 	found = index_fetch_heap(scan, reader->slot);
@@ -379,22 +387,42 @@ ReadPlace(ItemReader *reader, const ItemPointerData *tid)
 
 /*
  * To find the buffer of a page takes as long as all the rest of fetching a row from
- * it.  If the page is still in the buffer that was found for it before, the scan
- * is given that, as if it had read from the page before; which it would have pruned
- * then.
+ * it.  If the page is still in the buffer that was found for it before, this is what
+ * index_fetch_heap() would do with the buffer, but that the slot gets the pin, so
+ * that no fetch need be begun.
  */
-static void
-PinRecentPage(ItemReader *reader, BlockNumber block, Buffer recent)
+static bool
+ReadRecentPlace(ItemReader *reader, const AheadItem *item)
 {
 	Relation	rel = reader->rel;
+	Buffer		buffer = item->recent;
+	ItemPointerData tid = item->tid;
+	HeapTuple	tuple;
+	bool		found;
 
-	if (rel->rd_tableam != GetHeapamTableAmRoutine() ||
-		!ReadRecentBuffer(FileOfRelation(rel), MAIN_FORKNUM, block, recent))
-		return;
-	pgstat_count_buffer_read(rel);
-	pgstat_count_buffer_hit(rel);
-	GiveHeapFetchPage(reader->scan->xs_heapfetch, recent, block);
-	PrunePage(rel, recent);
+	if (!BufferIsValid(buffer) ||
+		rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		!PinRecentBuffer(rel, ItemPointerGetBlockNumber(&tid), buffer))
+		return false;
+	PrunePage(rel, buffer);
+
+	NeedSlot(reader, &reader->slot);
+	tuple = &((BufferHeapTupleTableSlot *) reader->slot)->base.tupdata;
+	ExecClearTuple(reader->slot);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, rel, buffer, reader->scan->xs_snapshot,
+								   tuple, NULL, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+	{
+		ReleaseBuffer(buffer);
+		return false;
+	}
+	tuple->t_self = tid;
+	reader->slot->tts_tableOid = RelationGetRelid(rel);
+	ExecStorePinnedBufferHeapTuple(tuple, reader->slot, buffer);
+	pgstat_count_heap_fetch(reader->index);
+	return true;
 }
 
 bool
@@ -404,6 +432,7 @@ ReadAnother(ItemReader *reader)
 	bool		found;
 
 	NeedSlot(reader, &reader->other);
+	NeedFetch(reader);
 	found = index_getnext_slot(reader->scan, ForwardScanDirection, reader->other);
 	MemoryContextSwitchTo(oldcontext);
 	return found;

@@ -72,12 +72,8 @@ OpenItemReader(const ItemAccess *access)
 	reader = *place;
 	if (reader != NULL && ReaderFits(reader, access, rel, index))
 	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(reader->context);
-
 		*place = NULL;
-		MemoryContextSetParent(reader->context, oldcontext);
-		reader->scan->xs_heapfetch = BeginIndexFetch(rel);
-		MemoryContextSwitchTo(oldcontext);
+		MemoryContextSetParent(reader->context, CurrentMemoryContext);
 	}
 	else
 		reader = MakeReader(access, rel, index);
@@ -115,7 +111,8 @@ CloseItemReader(ItemReader *reader)
 		ExecClearTuple(reader->slot);
 	if (reader->other != NULL)
 		ExecClearTuple(reader->other);
-	table_index_fetch_end(reader->scan->xs_heapfetch);
+	if (reader->scan->xs_heapfetch != NULL)
+		table_index_fetch_end(reader->scan->xs_heapfetch);
 	reader->scan->xs_heapfetch = NULL;
 	reader->scan->xs_snapshot = InvalidSnapshot;
 	index_close(reader->index, NoLock);
@@ -181,6 +178,19 @@ NeedSlot(const ItemReader *reader, TupleTableSlot **slot)
 	oldcontext = MemoryContextSwitchTo(reader->context);
 	*slot = MakeSingleTupleTableSlot(reader->tupdesc,
 									 table_slot_callbacks(reader->rel));
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Most rows are read from a page that is found without it. */
+void
+NeedFetch(ItemReader *reader)
+{
+	MemoryContext oldcontext;
+
+	if (reader->scan->xs_heapfetch != NULL)
+		return;
+	oldcontext = MemoryContextSwitchTo(reader->context);
+	reader->scan->xs_heapfetch = BeginIndexFetch(reader->rel);
 	MemoryContextSwitchTo(oldcontext);
 }
 

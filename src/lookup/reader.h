@@ -69,7 +69,8 @@ extern DescentResult FindPlace(ItemReader *reader, const Datum *key,
 extern void BeginSearch(ItemReader *reader, const Datum *key);
 extern ItemPointer NextPlace(ItemReader *reader);
 
-/* Make sure that there is a slot. */
+/* Make sure that there is a slot; and what the scan fetches rows with. */
 extern void NeedSlot(const ItemReader *reader, TupleTableSlot **slot);
+extern void NeedFetch(ItemReader *reader);
 
 #endif							/* ITEMCACHE_READER_H */
