@@ -1,4 +1,4 @@
-# Protects: absences and aliases, when a writer comes between the index read and what is cached of it.
+# Protects: absences and aliases, when a writer comes between the index read and what is cached of it; descents, when one comes between two pages.
 #
 # Who looks a key up is held up after it has read the index, and before it caches
 # what that had.  Meanwhile others insert, change or delete rows, and commit; then it
@@ -93,6 +93,28 @@ window('the value moves', 'alias_row_read', sprintf($by, 2),
 window('the row gets another key', 'alias_row_read', sprintf($by, 4), 'UPDATE users SET id = 40000 WHERE id = 4', '4v4', '40000v4');
 window('the table is emptied and filled', 'alias_row_read', q{SELECT (itemcache.get_by(NULL::users, 'email', 'user5')).id},
 	q{SET lock_timeout = '100ms'; UPDATE users SET v = 'w' WHERE id = 5; DELETE FROM users WHERE id = 6; UPDATE users SET id = 6 WHERE id = 5}, '5', '6');
+
+# between a page of an index and the one below it, which is split, or deleted (there
+# are four entries on a page)
+my $wide = q{SELECT v FROM wide WHERE id = rpad('%s', 1900, 'x')};
+$node->safe_psql('postgres', q{
+	CREATE TABLE wide (id text, v text) WITH (autovacuum_enabled = off);
+	ALTER TABLE wide ALTER id SET STORAGE PLAIN;
+	ALTER TABLE wide ADD PRIMARY KEY (id);
+	SELECT itemcache.attach('wide', cache_new => false, preload => false);
+	INSERT INTO wide SELECT rpad(to_char(i, 'FM000'), 1900, 'x'), 'v' || i FROM generate_series(1, 100) i});
+# (so that it knows the root)
+my $another = q{SELECT itemcache.clear('wide'), itemcache.get(NULL::wide, rpad('001', 1900, 'x'))};
+foreach my $key (qw(021 022 023 024))
+{
+	$session->query($another);
+	window("a page is split, key $key", 'descent_below', sprintf($wide, $key),
+		"INSERT INTO wide SELECT rpad('$key-' || i, 1900, 'x') FROM generate_series(0, 8) i", 'v' . ($key + 0), 'v' . ($key + 0));
+}
+$node->safe_psql('postgres', q{DELETE FROM wide WHERE v BETWEEN 'v40' AND 'v59'});
+$session->query($another);
+window('a page is deleted', 'descent_below', sprintf($wide, '050'), 'VACUUM (INDEX_CLEANUP on) wide', '', '');
+cmp_ok($node->safe_psql('postgres', q{CREATE EXTENSION pgstattuple; SELECT deleted_pages FROM pgstatindex('wide_pkey')}), '>', 2, 'pages were deleted');
 
 $session->quit;
 $node->stop;

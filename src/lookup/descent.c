@@ -11,7 +11,7 @@
  *
  * README argues it, under "Descents".
  *
- * May call: recent.
+ * May call: recent, testpoint.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +25,7 @@
 #include "lookup/descent.h"
 #include "lookup/recent.h"
 #include "pgstat.h"
+#include "testpoint.h"
 #include "utils/rel.h"
 
 static DescentResult SearchFrom(Relation index, Descent descent, Buffer buffer,
@@ -129,6 +130,7 @@ SearchFrom(Relation index, Descent descent, Buffer buffer, ItemPointer tid)
 			next = BTreeTupleGetDownLink((IndexTuple) PageGetItem(page, lp));
 		}
 		_bt_relbuf(index, buffer);
+		TestPoint("descent_below");
 		buffer = ReadIndexPage(index, next);
 	}
 }
