@@ -1,4 +1,4 @@
-# Protects: on a standby, an open cursor by a unique index, kept plan or not, goes on when the index is dropped concurrently, and holds its replay up.
+# Protects: on a standby, an open cursor by a unique index, kept plan or not, goes on when the index is dropped concurrently, and holds its replay up; after one was made anew concurrently, old snapshots find what an index scan finds, and mislead nobody.
 
 use strict;
 use warnings;
@@ -58,6 +58,24 @@ $session->query('COMMIT');
 $standby->poll_query_until('postgres', qq{SELECT pg_last_wal_replay_lsn() >= '$lsn'}) or die 'replay does not go on';
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relname = 'users_email'}), '0', 'then the index goes');
 is($standby->safe_psql('postgres', q{SET itemcache.transparent = on; SELECT id FROM users WHERE email = 'user5000'}), '5000', 'and lookups do without it');
+
+# An index that was made anew concurrently lacks what had gone by then, and the primary
+# waits for its own snapshots only.  So on a standby an older one does not find by it
+# what it sees: an index scan, and so a lookup.
+my $scan = q{SELECT string_agg(id || email, ' ' ORDER BY id) FROM users WHERE id IN (10, 20)};
+my $get = q{SELECT string_agg(k || (itemcache.get(NULL::users, k)).email, ' ' ORDER BY k) FROM unnest('{10,20}'::bigint[]) k};
+$session->query('SET itemcache.transparent = off; SET enable_seqscan = off');
+$session->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$primary->safe_psql('postgres', $_) foreach 'DELETE FROM users WHERE id = 10', q{UPDATE users SET email = 'new' WHERE id = 20},
+  'REINDEX INDEX CONCURRENTLY users_pkey';
+replayed($primary, $standby);
+($rows) = $session->query($scan);
+is($session->query($get), $rows, 'an old snapshot finds what an index scan finds');
+$session->query('SET enable_seqscan = on; SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off');
+is($session->query($scan), '10user10 20user20', 'though it sees more');
+isnt($rows, '10user10 20user20', 'which is the index, not the cache');
+$session->query('COMMIT');
+is($session->query($get), '20new', 'the next snapshot is not misled');
 $session->quit;
 
 $standby->stop;
