@@ -116,6 +116,22 @@ $session->query($another);
 window('a page is deleted', 'descent_below', sprintf($wide, '050'), 'VACUUM (INDEX_CLEANUP on) wide', '', '');
 cmp_ok($node->safe_psql('postgres', q{CREATE EXTENSION pgstattuple; SELECT deleted_pages FROM pgstatindex('wide_pkey')}), '>', 2, 'pages were deleted');
 
+# the first pages of a key's versions are deleted, and the version that is seen is on a
+# later one (who looks at what is on a deleted page crashes)
+$node->safe_psql('postgres', q{
+	CREATE TABLE versions (id text, n int, v text) WITH (autovacuum_enabled = off);
+	ALTER TABLE versions ALTER id SET STORAGE PLAIN;
+	ALTER TABLE versions ADD PRIMARY KEY (id) WITH (deduplicate_items = off);
+	CREATE INDEX ON versions (n);
+	SELECT itemcache.attach('versions', cache_new => false, preload => false);
+	INSERT INTO versions SELECT rpad(to_char(i, 'FM000'), 1900, 'x'), 0, 'v' || i FROM generate_series(19, 21) i;
+	DO $$ BEGIN FOR i IN 1..10 LOOP UPDATE versions SET n = i, v = 'w' || i WHERE id = rpad('020', 1900, 'x'); END LOOP; END $$});
+$session->query(q{SELECT itemcache.clear('versions'), itemcache.get(NULL::versions, rpad('019', 1900, 'x'))});
+window('pages of versions are deleted', 'descent_below', q{SELECT v FROM versions WHERE id = rpad('020', 1900, 'x')},
+	'VACUUM (INDEX_CLEANUP on) versions', 'w10', 'w10');
+
+is($node->safe_psql('postgres', q{SELECT tree_level || ' ' || (deleted_pages > 0) FROM pgstatindex('versions_pkey')}), '1 true', 'leaves below the root were deleted');
+
 $session->quit;
 $node->stop;
 done_testing();

@@ -38,6 +38,8 @@ RecentBuffer(Relation rel, BlockNumber block)
 {
 	const RecentBlock *place = RecentPlace(rel, block);
 
+	/* one may have the same number as another's file */
+	Assert(!RelationUsesLocalBuffers(rel));
 	if (place->block != block || !BufferIsValid(place->buffer) ||
 		!BufferHasBlock(GetBufferDescriptor(place->buffer - 1), rel, block))
 		return InvalidBuffer;
